@@ -1,0 +1,1 @@
+"""The product: runtime, kit and slices (see README.md in this folder)."""

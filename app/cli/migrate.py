@@ -1,0 +1,116 @@
+"""``migrate``: the role step, the database, and every migration; safe to run again at any time."""
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from infra.db.port import DbAddress
+from infra.secrets import Secrets
+from infra.settings import Settings
+from infra.wiring import db_address, db_passwords
+from tenants.roles_step import MIGRATOR, all_logins, cluster_statements, database_statements
+
+ROLE_LOCK = 7_146_001
+"""Advisory lock: two installations on one cluster take the role step one after the other."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("--print-roles", action="store_true", help="print the role step's SQL for a DBA, and stop")
+    parser.add_argument("--new", metavar="SLUG", help="write a migration from the difference of models and database")
+    parser.add_argument("--rev", help="id of the new migration, four digits")
+    parser.add_argument("--check", action="store_true", help="fail when models and migrations differ")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Run the verb."""
+    if args.print_roles:
+        blanks = dict.fromkeys(all_logins(), "CHANGE-ME")
+        statements = cluster_statements(settings.prefix, blanks)
+        print(";\n".join([*statements, *database_statements(settings.prefix, "anlan")]) + ";")
+        return 0
+    address = asyncio.run(prepare(settings))
+    if args.new:
+        alembic(settings, address, "revision", message=args.new, autogenerate=True, rev_id=args.rev)
+    elif args.check:
+        alembic(settings, address, "check")
+    return 0
+
+
+async def prepare(settings: Settings, database: str | None = None) -> DbAddress:
+    """Make roles and database, then migrate to the newest version.
+
+    Args:
+        settings: where the server is.
+        database: name of the database; the setting's when omitted.
+
+    Returns:
+        The address of the migrated database.
+    """
+    address, admin = db_address(settings), await _admin(settings)
+    if database:
+        address = DbAddress(address.host, address.port, database, tls=address.tls)
+    try:
+        await admin.execute("SELECT pg_advisory_lock($1)", ROLE_LOCK)
+        for statement in cluster_statements(settings.prefix, db_passwords(settings)):
+            await admin.execute(statement)
+        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", address.database):
+            await admin.execute(f"CREATE DATABASE \"{address.database}\" TEMPLATE template0 ENCODING 'UTF8'")
+    finally:
+        await admin.close()
+    inside = await _admin(settings, address.database)
+    try:
+        for statement in database_statements(settings.prefix, address.database):
+            await inside.execute(statement)
+    finally:
+        await inside.close()
+    await asyncio.to_thread(alembic, settings, address, "upgrade", revision="head")
+    return address
+
+
+def alembic(settings: Settings, address: DbAddress, command: str, **options: Any) -> None:
+    """Run an alembic command as the migrator; see ``app/migrations/env.py``."""
+    from alembic import command as commands  # noqa: PLC0415 - 3 s to import, only migrations need it
+    from alembic.config import Config  # noqa: PLC0415
+
+    root = Path(__file__).resolve().parent.parent
+    config = Config()
+    config.set_main_option("script_location", str(root / "migrations").replace("%", "%%"))
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+
+    async def connect() -> Any:
+        return await asyncpg.connect(
+            host=address.host,
+            port=address.port,
+            database=address.database,
+            user=f"{settings.prefix}_{MIGRATOR}",
+            password=db_passwords(settings)[MIGRATOR],
+            ssl="require" if address.tls else False,
+        )
+
+    config.attributes["engine"] = create_async_engine(
+        URL.create("postgresql+asyncpg"), async_creator=connect, poolclass=NullPool
+    )
+    config.attributes["prefix"] = settings.prefix
+    getattr(commands, command)(config, **options)
+
+
+async def _admin(settings: Settings, database: str | None = None) -> Any:
+    """Connect as the login that may create roles."""
+    if settings.db_url:
+        return await asyncpg.connect(settings.db_url, **({"database": database} if database else {}))
+    address = db_address(settings)
+    return await asyncpg.connect(
+        host=address.host,
+        port=address.port,
+        database=database or "postgres",
+        user="anlan_boot",
+        password=Secrets(settings.state).get("db_boot"),
+        ssl=False,
+    )

@@ -1,0 +1,85 @@
+"""Types that every slice shares: Node, pages, counts, user errors, payloads."""
+
+from typing import Any, Generic, TypeVar
+
+import strawberry
+
+T = TypeVar("T")
+
+
+@strawberry.interface(description="An object with an identity of its own, readable by `node(id)`.")
+class Node:
+    """Interface of every bound type."""
+
+    id: strawberry.ID = strawberry.field(
+        description="Opaque id, the same for ever and everywhere; never take it apart or build it."
+    )
+
+
+@strawberry.type(description="Where a page of a connection stands.")
+class PageInfo:
+    """Relay's page info."""
+
+    has_next_page: bool = strawberry.field(description="Whether rows follow this page, when paging with `first`.")
+    has_previous_page: bool = strawberry.field(
+        description="Whether rows precede this page. Exact with `last`; with `first` it says that `after` or "
+        "`offset` skipped rows."
+    )
+    start_cursor: str | None = strawberry.field(description="Cursor of the first row of this page; null when empty.")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last row of this page; null when empty.")
+
+
+@strawberry.type(description="One row of a connection with its cursor.")
+class Edge(Generic[T]):
+    """Relay's edge."""
+
+    node: T = strawberry.field(description="The row.")
+    cursor: str = strawberry.field(description="Opaque position of this row in this order; for `after` and `before`.")
+
+
+@strawberry.type(description="A page of rows, keyset-paged. `nodes` is short for `edges { node }`.")
+class Connection(Generic[T]):
+    """Relay's connection plus `nodes` and a saturating count."""
+
+    edges: list[Edge[T]] = strawberry.field(description="Rows of this page with their cursors.")
+    nodes: list[T] = strawberry.field(description="Rows of this page.")
+    page_info: PageInfo = strawberry.field(description="Where this page stands.")
+    total_count: int = strawberry.field(
+        description="How many rows match the filter: exact up to 100,000, then 100,000 and `totalCountIsExact` false."
+    )
+    total_count_is_exact: bool = strawberry.field(description="Whether `totalCount` is exact.")
+
+
+@strawberry.type(description="How many rows share one value.")
+class GroupCount:
+    """One group of a count."""
+
+    key: str | None = strawberry.field(description="The shared value as text (an id where it is a reference); or null.")
+    count: int = strawberry.field(description="How many rows have it.")
+
+
+@strawberry.type(description="An expected outcome that the caller can act on.")
+class UserError:
+    """See architecture.md 4: expected errors are data."""
+
+    code: str = strawberry.field(description="Stable code, listed in the mutation's description.")
+    field: list[str] = strawberry.field(description="Path into the input; empty when it concerns the whole.")
+    message: str = strawberry.field(description="For the user, in the user's language; says what to do.")
+
+
+class PayloadData:
+    """What the mutation runner hands to the payload's fields."""
+
+    __slots__ = ("errors", "objects")
+
+    def __init__(self, objects: dict[str, Any], errors: list[UserError]) -> None:
+        """Hold the objects by response key, and the errors."""
+        self.objects = objects
+        self.errors = errors
+
+
+@strawberry.interface(description="Outcome of a mutation: the changed object and the errors of the user.")
+class Payload:
+    """Base of mutation payloads; subclasses add one ``gql.result`` field."""
+
+    errors: list[UserError] = strawberry.field(description="Empty on success.")

@@ -1,0 +1,1 @@
+"""The outside world behind ports; imports nothing of app or tenants."""

@@ -1,0 +1,1 @@
+"""Database port: addresses, logins, sessions, pools."""

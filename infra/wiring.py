@@ -1,0 +1,62 @@
+"""Settings to opened adapters: the only importer of concrete adapters (contract 6).
+
+Adapters are imported inside the functions: each costs up to seconds to load, and a process opens
+only those that it uses.
+"""
+
+import hashlib
+from urllib.parse import parse_qs, urlsplit
+
+from infra.db.port import Database, DbAddress
+from infra.secrets import Secrets
+from infra.settings import Settings
+
+DATABASE = "anlan"
+
+
+class LoginPasswords(dict[str, str]):
+    """Password per login, derived from one generated secret, so that all processes agree."""
+
+    def __init__(self, seed: str) -> None:
+        """Derive from ``seed``."""
+        super().__init__()
+        self._seed = seed
+
+    def __missing__(self, login: str) -> str:
+        """Return the password of a login."""
+        return hashlib.sha256(f"{self._seed}/{login}".encode()).hexdigest()
+
+
+def db_address(settings: Settings) -> DbAddress:
+    """Return where the database is: the setting's server, or the embedded one's socket."""
+    if settings.db_url is None:
+        return DbAddress(str(settings.runtime_dir), 5432, DATABASE)
+    parts = urlsplit(settings.db_url)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    name = parts.path.strip("/")
+    return DbAddress(
+        host=query.get("host") or parts.hostname or "localhost",
+        port=parts.port or int(query.get("port", "5432")),
+        database=DATABASE if name in ("", "postgres") else name,
+        tls=query.get("sslmode", "disable") in ("require", "verify-ca", "verify-full"),
+    )
+
+
+def db_passwords(settings: Settings) -> LoginPasswords:
+    """Return the password of each database login."""
+    return LoginPasswords(Secrets(settings.state).get("db_logins"))
+
+
+def open_database(settings: Settings, database: str | None = None) -> Database:
+    """Open the database port; connections are made when first used.
+
+    Args:
+        settings: where the server is.
+        database: name of the database; the setting's when omitted.
+    """
+    from infra.db.postgres import PostgresDatabase  # noqa: PLC0415 - see the module's text
+
+    address = db_address(settings)
+    if database:
+        address = DbAddress(address.host, address.port, database, tls=address.tls)
+    return PostgresDatabase(address, db_passwords(settings), settings.prefix)
