@@ -43,6 +43,7 @@ class Access:
         update: login to the columns it may change.
         delete: system logins that may delete.
         site: column naming a site (``site.id``) that places the row; None: the owner places it (decision 11).
+        is_site: the row is a site itself: ``place_id`` names its county or township, ``park_id`` its park.
         self_keyed: the row is a tenant itself: keys of its parent plus its own at its level.
         draft_state: while ``state`` has this value only the author's own level key is filled (decision 10).
         agencies_only: never fill ``enterprise_key`` (decision 10).
@@ -60,6 +61,7 @@ class Access:
     update: Grants = field(default_factory=dict)
     delete: Columns = ()
     site: str | None = None
+    is_site: bool = False
     self_keyed: bool = False
     draft_state: str | None = None
     agencies_only: bool = False

@@ -116,6 +116,7 @@ def _key_triggers(table: Table, access: Access) -> list[str]:
     name = table.name
     moves = ["INSERT"]
     columns = [c for c in ("state" if access.draft_state else None, access.site) if c]
+    columns += ["place_id", "park_id"] if access.is_site else []
     if columns:
         moves.append(f"UPDATE OF {', '.join(columns)}")
     return [
@@ -180,6 +181,8 @@ def _placer(access: Access) -> str:
     """SQL that selects into ``o`` the row whose keys place NEW."""
     if access.self_keyed:
         return "SELECT t.* INTO o FROM app.tenant t WHERE t.id = NEW.parent_id;"
+    if access.is_site:
+        return "SELECT t.* INTO o FROM app.tenant t WHERE t.id = NEW.place_id AND t.kind IN ('COUNTY', 'TOWNSHIP');"
     by_owner = "SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;"
     if access.site is None:
         return by_owner
@@ -196,6 +199,8 @@ def _fill_body(access: Access, table: Table) -> str:
         copy += "\n  NEW.enterprise_key := NULL;"
     if access.self_keyed:
         copy += _OWN_LEVEL
+    if access.is_site:
+        copy += _SITE_LEVELS
     lines = [
         "DECLARE",
         "  o record;",
@@ -240,6 +245,16 @@ _OWN_LEVEL = """
     IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such park'; END IF;
   END IF;"""
 
+_SITE_LEVELS = """
+  SELECT t.enterprise_key INTO NEW.enterprise_key FROM app.tenant t WHERE t.key = NEW.owner_key;
+  IF NEW.park_id IS NOT NULL THEN
+    SELECT p.key INTO NEW.park_key FROM app.tenant p
+     WHERE p.id = NEW.park_id AND p.kind = 'PARK' AND p.province_key = NEW.province_key;
+    IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such park'; END IF;
+  ELSE
+    NEW.park_key := NULL;
+  END IF;"""
+
 
 def _verify_body(access: Access) -> str:
     """The bulk path names level keys; each must equal what the owner or the site says."""
@@ -255,6 +270,13 @@ def _verify_body(access: Access) -> str:
             "      OR a.park_key IS DISTINCT FROM\n"
             "         CASE a.kind WHEN 'PARK' THEN a.key ELSE coalesce(h.key, p.park_key) END\n"
             "      OR a.enterprise_key IS DISTINCT FROM CASE a.kind WHEN 'ENTERPRISE' THEN a.key END;"
+        )
+    elif access.is_site:
+        wrong = (
+            "SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant p ON p.id = a.place_id\n"
+            "   LEFT JOIN app.tenant h ON h.id = a.park_id LEFT JOIN app.tenant o ON o.key = a.owner_key\n"
+            "   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key)\n"
+            "      IS DISTINCT FROM (p.province_key, p.city_key, p.county_key, p.township_key, h.key, o.enterprise_key);"
         )
     else:
         keys = [key for key in _KEYS if not (access.agencies_only and key == "enterprise_key")]
