@@ -276,7 +276,8 @@ def _verify_body(access: Access) -> str:
             "SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant p ON p.id = a.place_id\n"
             "   LEFT JOIN app.tenant h ON h.id = a.park_id LEFT JOIN app.tenant o ON o.key = a.owner_key\n"
             "   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key)\n"
-            "      IS DISTINCT FROM (p.province_key, p.city_key, p.county_key, p.township_key, h.key, o.enterprise_key);"
+            "      IS DISTINCT FROM\n"
+            "      (p.province_key, p.city_key, p.county_key, p.township_key, h.key, o.enterprise_key);"
         )
     else:
         keys = [key for key in _KEYS if not (access.agencies_only and key == "enterprise_key")]
