@@ -26,7 +26,7 @@ _OUTBOX_PUT = definer_function(
     """BEGIN
   INSERT INTO app.outbox (id, actor, args, context, due_at)
   VALUES (p_id, p_actor, p_args, p_context || jsonb_build_object(
-    'level', regexp_replace(session_user::text, '^anlan_', ''),
+    'level', substr(session_user::text, length('anlan_owner') - length('owner') + 1),
     'tid', nullif(current_setting('app.key', true), '')::int,
     'person', nullif(current_setting('app.person', true), '')), p_due_at);
 END""",
@@ -159,12 +159,7 @@ class EventPosition(Base):
         CheckConstraint("id = 1", name="single"),
         _system(
             {"sys_relay": "true", "sys_audit": "true"},
-            {"sys_relay": ("UPDATE",)},
-            ddl=[
-                "ALTER TABLE app.event_position NO FORCE ROW LEVEL SECURITY",
-                "INSERT INTO app.event_position (id, last) VALUES (1, 0)",
-                "ALTER TABLE app.event_position FORCE ROW LEVEL SECURITY",
-            ],
+            {"sys_relay": ("INSERT", "UPDATE")},
         ),
     )
 
