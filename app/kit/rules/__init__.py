@@ -1,0 +1,1 @@
+"""Pure rules of the field, shared by slices: no database, no clock, no request."""
