@@ -58,11 +58,10 @@ def database_statements(prefix: str, database: str) -> list[str]:
         f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC',
         f'GRANT CONNECT ON DATABASE "{database}" TO {logins}',
         f"CREATE SCHEMA IF NOT EXISTS app AUTHORIZATION {owner}",
-        f"CREATE SCHEMA IF NOT EXISTS issuer AUTHORIZATION {owner}",
+        f'GRANT CREATE ON DATABASE "{database}" TO {owner}',
         "REVOKE ALL ON SCHEMA public FROM PUBLIC",
         f"GRANT USAGE ON SCHEMA app TO {logins}, {definer}",
         f"GRANT CREATE ON SCHEMA app TO {definer}",
-        f"GRANT USAGE ON SCHEMA issuer TO {prefix}_sys_issuer",
         f'GRANT TEMPORARY ON DATABASE "{database}" TO {prefix}_sys_seed',
     ]
 

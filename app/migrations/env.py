@@ -10,11 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.registry import load_models
 from infra.db.base import SCHEMA, Base
+from infra.identity.embedded_schema import DROP as DROP_ISSUER
+from infra.identity.embedded_schema import statements as issuer_statements
 from tenants.isolation import PREFIX, ddl
 from tenants.kinds import LOGINS
 
 load_models()
 target_metadata = Base.metadata
+_FUNCTION = re.compile(r"CREATE FUNCTION ([\w.]+\([^)]*\))")
 _ROLE = re.compile(rf"\b{PREFIX}_({'|'.join((*LOGINS, 'owner', 'definer', 'migrator'))})\b")
 
 
@@ -23,16 +26,23 @@ def _include(obj: object, name: str | None, kind: str, reflected: object, compar
     return not (kind == "table" and name == "alembic_version")
 
 
-def _secure(_context: object, _revision: object, directives: list[ops.MigrationScript]) -> None:
+def _secure(_context: object, revision: object, directives: list[ops.MigrationScript]) -> None:
     """Write the policies, grants and triggers of each new table into the migration, as plain text."""
     for script in directives:
-        upgrade = script.upgrade_ops
-        assert upgrade is not None  # noqa: S101 - alembic always sets it here
+        upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+        assert upgrade is not None  # noqa: S101 - alembic always sets both here
+        assert downgrade is not None  # noqa: S101
         created = [op for op in upgrade.ops if isinstance(op, ops.CreateTableOp)]
         for op in created:
             table = target_metadata.tables[f"{SCHEMA}.{op.table_name}"]
             op.info = {}
-            upgrade.ops.extend(ops.ExecuteSQLOp(statement) for statement in ddl(table))
+            statements = ddl(table)
+            upgrade.ops.extend(ops.ExecuteSQLOp(statement) for statement in statements)
+            made = [found[1] for found in map(_FUNCTION.match, statements) if found]
+            downgrade.ops.extend(ops.ExecuteSQLOp(f"DROP FUNCTION {function}") for function in made)
+        if not revision:  # the first migration also makes the embedded issuer's own schema
+            upgrade.ops.extend(ops.ExecuteSQLOp(statement) for statement in issuer_statements(PREFIX))
+            downgrade.ops.append(ops.ExecuteSQLOp(DROP_ISSUER))
 
 
 def _run(connection: object) -> None:

@@ -43,6 +43,20 @@ def upgrade() -> None:
     op.create_index(op.f("ix_agency_kind"), "agency", ["kind"], unique=False, schema="app")
     op.create_index(op.f("ix_agency_parent_id"), "agency", ["parent_id"], unique=False, schema="app")
     op.create_table(
+        "calendar_year",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("year", sa.SmallInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("mark", sa.String(length=10), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.CheckConstraint("mark IN ('verified', 'seen', 'unverified')", name=op.f("ck_calendar_year_mark")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_year")),
+        sa.UniqueConstraint("seq", name=op.f("uq_calendar_year_seq")),
+        sa.UniqueConstraint("year", "content_hash", name=op.f("uq_calendar_year_year_content_hash")),
+        schema="app",
+    )
+    op.create_table(
         "clock_offset",
         sa.Column("id", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("seconds", sa.Integer(), server_default=sa.text("0"), nullable=False),
@@ -67,6 +81,38 @@ def upgrade() -> None:
         schema="app",
     )
     op.create_index("uq_dead_letter_message", "dead_letter", ["message_id", "code"], unique=True, schema="app")
+    op.create_table(
+        "division",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("code", sa.String(length=9), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name_sort", sa.Text(collation="C"), server_default=sa.text("''"), nullable=False),
+        sa.Column("level", sa.String(length=8), nullable=False),
+        sa.Column("parent_code", sa.String(length=9), nullable=True),
+        sa.Column("valid_from", sa.Date(), nullable=True),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("successor_codes", sa.ARRAY(sa.String(length=9)), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.CheckConstraint("code ~ '^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9})$'", name=op.f("ck_division_code")),
+        sa.CheckConstraint("level IN ('province', 'city', 'county', 'township')", name=op.f("ck_division_level")),
+        sa.CheckConstraint("valid_to > valid_from", name=op.f("ck_division_dates")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_division")),
+        sa.UniqueConstraint(
+            "code", "valid_from", name=op.f("uq_division_code_valid_from"), postgresql_nulls_not_distinct=True
+        ),
+        sa.UniqueConstraint("seq", name=op.f("uq_division_seq")),
+        schema="app",
+    )
+    op.create_index("ix_division_parent_code", "division", ["parent_code", "code"], unique=False, schema="app")
+    op.create_index(
+        "uq_division_current",
+        "division",
+        ["code"],
+        unique=True,
+        schema="app",
+        postgresql_where=sa.text("valid_to IS NULL"),
+    )
     op.create_table(
         "event",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -197,6 +243,18 @@ def upgrade() -> None:
         schema="app",
     )
     op.create_table(
+        "standard_table",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("name_zh", sa.Text(), nullable=False),
+        sa.Column("name_en", sa.Text(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_standard_table")),
+        sa.UniqueConstraint("code", name=op.f("uq_standard_table_code")),
+        sa.UniqueConstraint("seq", name=op.f("uq_standard_table_seq")),
+        schema="app",
+    )
+    op.create_table(
         "tenant",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.Integer(), sa.Identity(always=False), nullable=False),
@@ -306,6 +364,24 @@ def upgrade() -> None:
     op.create_index(
         "ix_tenant_change_township_key_seq", "tenant_change", ["township_key", "seq"], unique=False, schema="app"
     )
+    op.create_table(
+        "calendar_day",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("year_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("name_zh", sa.Text(), nullable=False),
+        sa.Column("name_en", sa.Text(), nullable=False),
+        sa.Column("in_lieu", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.CheckConstraint("kind IN ('HOLIDAY', 'MAKEUP')", name=op.f("ck_calendar_day_kind")),
+        sa.ForeignKeyConstraint(["year_id"], ["app.calendar_year.id"], name=op.f("fk_calendar_day_year_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_day")),
+        sa.UniqueConstraint("seq", name=op.f("uq_calendar_day_seq")),
+        sa.UniqueConstraint("year_id", "day", name=op.f("uq_calendar_day_year_id_day")),
+        schema="app",
+    )
+    op.create_index(op.f("ix_calendar_day_day"), "calendar_day", ["day"], unique=False, schema="app")
     op.create_table(
         "hosting",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -481,6 +557,66 @@ def upgrade() -> None:
     op.create_index(
         "ix_scope_grant_township_key_seq", "scope_grant", ["township_key", "seq"], unique=False, schema="app"
     )
+    op.create_table(
+        "standard_version",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("table_id", sa.Uuid(), nullable=False),
+        sa.Column("area_code", sa.String(length=2), server_default=sa.text("'00'"), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=True),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("legal_basis", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("mark", sa.String(length=10), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("row_count", sa.Integer(), nullable=False),
+        sa.Column("published_by", sa.Text(), nullable=False),
+        sa.Column("published_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.CheckConstraint("area_code ~ '^[0-9]{2}$'", name=op.f("ck_standard_version_area_code")),
+        sa.CheckConstraint("mark IN ('verified', 'seen', 'unverified')", name=op.f("ck_standard_version_mark")),
+        sa.CheckConstraint("valid_to > valid_from", name=op.f("ck_standard_version_dates")),
+        sa.ForeignKeyConstraint(["table_id"], ["app.standard_table.id"], name=op.f("fk_standard_version_table_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_standard_version")),
+        sa.UniqueConstraint("seq", name=op.f("uq_standard_version_seq")),
+        sa.UniqueConstraint(
+            "table_id", "area_code", "content_hash", name=op.f("uq_standard_version_table_id_area_code_content_hash")
+        ),
+        schema="app",
+    )
+    op.create_index(
+        "ix_standard_version_force",
+        "standard_version",
+        ["table_id", "area_code", "valid_from"],
+        unique=False,
+        schema="app",
+    )
+    op.create_table(
+        "standard_row",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("version_id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=128), nullable=False),
+        sa.Column("parent_code", sa.String(length=128), nullable=True),
+        sa.Column("name_zh", sa.Text(), nullable=False),
+        sa.Column("name_en", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column(
+            "attrs", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("legal_basis", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=True),
+        sa.Column("source", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("mark", sa.String(length=10), nullable=False),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.CheckConstraint("mark IN ('verified', 'seen', 'unverified')", name=op.f("ck_standard_row_mark")),
+        sa.ForeignKeyConstraint(["version_id"], ["app.standard_version.id"], name=op.f("fk_standard_row_version_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_standard_row")),
+        sa.UniqueConstraint("seq", name=op.f("uq_standard_row_seq")),
+        sa.UniqueConstraint("version_id", "code", name=op.f("uq_standard_row_version_id_code")),
+        schema="app",
+    )
+    op.create_index("ix_standard_row_parent", "standard_row", ["version_id", "parent_code"], unique=False, schema="app")
+    op.create_index("ix_standard_row_position", "standard_row", ["version_id", "position"], unique=False, schema="app")
     op.execute("ALTER TABLE app.actor_done ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.actor_done FORCE ROW LEVEL SECURITY")
     op.execute("CREATE POLICY definer_insert ON app.actor_done FOR INSERT TO anlan_definer WITH CHECK (true)")
@@ -504,6 +640,10 @@ def upgrade() -> None:
     )
     op.execute("GRANT SELECT, INSERT, UPDATE ON app.agency TO anlan_definer")
     op.execute(
+        "GRANT SELECT ON app.calendar_year TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+    )
+    op.execute("GRANT INSERT ON app.calendar_year TO anlan_sys_seed")
+    op.execute(
         "GRANT SELECT ON app.clock_offset TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
     op.execute("GRANT INSERT, UPDATE ON app.clock_offset TO anlan_sys_clock")
@@ -514,6 +654,10 @@ def upgrade() -> None:
     op.execute("GRANT SELECT ON app.dead_letter TO anlan_sys_jobs, anlan_sys_relay")
     op.execute("GRANT INSERT ON app.dead_letter TO anlan_sys_jobs")
     op.execute("GRANT INSERT, UPDATE ON app.dead_letter TO anlan_sys_relay")
+    op.execute(
+        "GRANT SELECT ON app.division TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+    )
+    op.execute("GRANT INSERT ON app.division TO anlan_sys_seed")
     op.execute("ALTER TABLE app.event ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.event FORCE ROW LEVEL SECURITY")
     op.execute(
@@ -615,10 +759,7 @@ def upgrade() -> None:
         "CREATE POLICY sys_relay ON app.event_position FOR ALL TO anlan_sys_relay USING (true) WITH CHECK (true)"
     )
     op.execute("GRANT SELECT ON app.event_position TO anlan_sys_relay, anlan_sys_audit")
-    op.execute("GRANT UPDATE ON app.event_position TO anlan_sys_relay")
-    op.execute("ALTER TABLE app.event_position NO FORCE ROW LEVEL SECURITY")
-    op.execute("INSERT INTO app.event_position (id, last) VALUES (1, 0)")
-    op.execute("ALTER TABLE app.event_position FORCE ROW LEVEL SECURITY")
+    op.execute("GRANT INSERT, UPDATE ON app.event_position TO anlan_sys_relay")
     op.execute("ALTER TABLE app.job ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.job FORCE ROW LEVEL SECURITY")
     op.execute(
@@ -679,7 +820,7 @@ def upgrade() -> None:
     op.execute("GRANT UPDATE, DELETE ON app.outbox TO anlan_sys_relay")
     op.execute("GRANT SELECT, INSERT ON app.outbox TO anlan_definer")
     op.execute(
-        "CREATE FUNCTION app.outbox_put(p_id uuid, p_actor text, p_args jsonb, p_context jsonb, p_due_at timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nBEGIN\n  INSERT INTO app.outbox (id, actor, args, context, due_at)\n  VALUES (p_id, p_actor, p_args, p_context || jsonb_build_object(\n    'level', regexp_replace(session_user::text, '^anlan_', ''),\n    'tid', nullif(current_setting('app.key', true), '')::int,\n    'person', nullif(current_setting('app.person', true), '')), p_due_at);\nEND\n$$"
+        "CREATE FUNCTION app.outbox_put(p_id uuid, p_actor text, p_args jsonb, p_context jsonb, p_due_at timestamptz) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nBEGIN\n  INSERT INTO app.outbox (id, actor, args, context, due_at)\n  VALUES (p_id, p_actor, p_args, p_context || jsonb_build_object(\n    'level', substr(session_user::text, length('anlan_owner') - length('owner') + 1),\n    'tid', nullif(current_setting('app.key', true), '')::int,\n    'person', nullif(current_setting('app.person', true), '')), p_due_at);\nEND\n$$"
     )
     op.execute("REVOKE ALL ON FUNCTION app.outbox_put(uuid, text, jsonb, jsonb, timestamptz) FROM PUBLIC")
     op.execute(
@@ -736,6 +877,10 @@ def upgrade() -> None:
     op.execute("GRANT UPDATE (display_name, locale, updated_at) ON app.person TO anlan_public")
     op.execute("GRANT INSERT ON app.person TO anlan_sys_seed")
     op.execute("GRANT INSERT, UPDATE ON app.person TO anlan_sys_jobs")
+    op.execute(
+        "GRANT SELECT ON app.standard_table TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+    )
+    op.execute("GRANT INSERT ON app.standard_table TO anlan_sys_seed")
     op.execute("ALTER TABLE app.tenant ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.tenant FORCE ROW LEVEL SECURITY")
     op.execute(
@@ -875,6 +1020,10 @@ def upgrade() -> None:
     )
     op.execute("REVOKE ALL ON FUNCTION app.verify_keys_tenant_change() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.verify_keys_tenant_change() OWNER TO anlan_definer")
+    op.execute(
+        "GRANT SELECT ON app.calendar_day TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+    )
+    op.execute("GRANT INSERT ON app.calendar_day TO anlan_sys_seed")
     op.execute("ALTER TABLE app.hosting ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.hosting FORCE ROW LEVEL SECURITY")
     op.execute("CREATE POLICY definer_select ON app.hosting FOR SELECT TO anlan_definer USING (true)")
@@ -1155,11 +1304,65 @@ def upgrade() -> None:
     )
     op.execute("REVOKE ALL ON FUNCTION app.verify_keys_scope_grant() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.verify_keys_scope_grant() OWNER TO anlan_definer")
+    op.execute(
+        "GRANT SELECT ON app.standard_version TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+    )
+    op.execute(
+        "GRANT INSERT (id, table_id, area_code, version, valid_from, legal_basis, source, mark, content_hash, row_count, published_by) ON app.standard_version TO anlan_province"
+    )
+    op.execute(
+        "GRANT INSERT (id, table_id, area_code, version, valid_from, legal_basis, source, mark, content_hash, row_count, published_by) ON app.standard_version TO anlan_assigned"
+    )
+    op.execute("GRANT INSERT ON app.standard_version TO anlan_sys_seed")
+    op.execute(
+        "GRANT SELECT ON app.standard_row TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+    )
+    op.execute(
+        "GRANT INSERT (id, version_id, position, code, parent_code, name_zh, name_en, attrs, legal_basis, valid_from, source, mark) ON app.standard_row TO anlan_province"
+    )
+    op.execute(
+        "GRANT INSERT (id, version_id, position, code, parent_code, name_zh, name_en, attrs, legal_basis, valid_from, source, mark) ON app.standard_row TO anlan_assigned"
+    )
+    op.execute("GRANT INSERT ON app.standard_row TO anlan_sys_seed")
+    op.execute("CREATE SCHEMA issuer")
+    op.execute(
+        "CREATE TABLE issuer.account (\n  id uuid PRIMARY KEY,\n  realm text NOT NULL CHECK (realm IN ('gov', 'ent')),\n  username text NOT NULL CHECK (username ~ '^[a-z0-9][a-z0-9._-]{0,63}$'),\n  display_name text NOT NULL,\n  tenant_id uuid,\n  tenant_tier text NOT NULL,\n  tenant_path text,\n  uscc text,\n  roles text[] NOT NULL DEFAULT '{}',\n  enabled boolean NOT NULL DEFAULT true,\n  CONSTRAINT uq_account_realm_username UNIQUE (realm, username),\n  CONSTRAINT ck_account_ceiling CHECK (tenant_tier = ANY (CASE realm\n    WHEN 'gov' THEN '{national,province,city,county,township,park,rescue_team,agency}'::text[]\n    WHEN 'ent' THEN '{enterprise,citizen,agency}'::text[] END)),\n  CONSTRAINT ck_account_tenant CHECK (tenant_id IS NOT NULL OR tenant_tier = 'citizen'))"
+    )
+    op.execute(
+        "CREATE TABLE issuer.session (\n  sid uuid PRIMARY KEY,\n  account_id uuid NOT NULL REFERENCES issuer.account (id),\n  client_id text NOT NULL,\n  auth_time timestamptz NOT NULL,\n  ended_at timestamptz)"
+    )
+    op.execute("CREATE INDEX ix_session_account_id ON issuer.session (account_id)")
+    op.execute(
+        "CREATE TABLE issuer.code (\n  hash bytea PRIMARY KEY,\n  sid uuid NOT NULL REFERENCES issuer.session (sid) ON DELETE CASCADE,\n  redirect_uri text NOT NULL,\n  scope text NOT NULL,\n  nonce text,\n  code_challenge text NOT NULL,\n  expires_at timestamptz NOT NULL,\n  used_at timestamptz)"
+    )
+    op.execute("CREATE INDEX ix_code_sid ON issuer.code (sid)")
+    op.execute(
+        "CREATE TABLE issuer.refresh_token (\n  hash bytea PRIMARY KEY,\n  sid uuid NOT NULL REFERENCES issuer.session (sid) ON DELETE CASCADE,\n  scope text NOT NULL,\n  expires_at timestamptz NOT NULL,\n  used_at timestamptz)"
+    )
+    op.execute("CREATE INDEX ix_refresh_token_sid ON issuer.refresh_token (sid)")
+    op.execute("CREATE INDEX ix_session_auth_time ON issuer.session (auth_time)")
+    op.execute("REVOKE ALL ON SCHEMA issuer FROM PUBLIC")
+    op.execute("REVOKE ALL ON ALL TABLES IN SCHEMA issuer FROM PUBLIC")
+    op.execute("GRANT USAGE ON SCHEMA issuer TO anlan_sys_issuer")
+    op.execute(
+        "GRANT SELECT, INSERT ON issuer.account, issuer.session, issuer.code, issuer.refresh_token TO anlan_sys_issuer"
+    )
+    op.execute(
+        "GRANT UPDATE (display_name, tenant_id, tenant_tier, tenant_path, uscc, roles, enabled)\n  ON issuer.account TO anlan_sys_issuer"
+    )
+    op.execute("GRANT UPDATE (ended_at) ON issuer.session TO anlan_sys_issuer")
+    op.execute("GRANT UPDATE (used_at) ON issuer.code, issuer.refresh_token TO anlan_sys_issuer")
+    op.execute("GRANT DELETE ON issuer.session, issuer.code, issuer.refresh_token TO anlan_sys_issuer")
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index("ix_standard_row_position", table_name="standard_row", schema="app")
+    op.drop_index("ix_standard_row_parent", table_name="standard_row", schema="app")
+    op.drop_table("standard_row", schema="app")
+    op.drop_index("ix_standard_version_force", table_name="standard_version", schema="app")
+    op.drop_table("standard_version", schema="app")
     op.drop_index("ix_scope_grant_township_key_seq", table_name="scope_grant", schema="app")
     op.drop_index("ix_scope_grant_province_key_seq", table_name="scope_grant", schema="app")
     op.drop_index("ix_scope_grant_park_key_seq", table_name="scope_grant", schema="app")
@@ -1199,6 +1402,8 @@ def downgrade() -> None:
     op.drop_index("ix_hosting_county_key_seq", table_name="hosting", schema="app")
     op.drop_index("ix_hosting_city_key_seq", table_name="hosting", schema="app")
     op.drop_table("hosting", schema="app")
+    op.drop_index(op.f("ix_calendar_day_day"), table_name="calendar_day", schema="app")
+    op.drop_table("calendar_day", schema="app")
     op.drop_index("ix_tenant_change_township_key_seq", table_name="tenant_change", schema="app")
     op.drop_index("ix_tenant_change_province_key_seq", table_name="tenant_change", schema="app")
     op.drop_index("ix_tenant_change_park_key_seq", table_name="tenant_change", schema="app")
@@ -1225,6 +1430,7 @@ def downgrade() -> None:
     op.drop_index("ix_tenant_county_key_seq", table_name="tenant", schema="app")
     op.drop_index("ix_tenant_city_key_seq", table_name="tenant", schema="app")
     op.drop_table("tenant", schema="app")
+    op.drop_table("standard_table", schema="app")
     op.drop_table("person", schema="app")
     op.drop_index("ix_outbox_waiting", table_name="outbox", schema="app", postgresql_where=sa.text("sent_at IS NULL"))
     op.drop_index("ix_outbox_sent", table_name="outbox", schema="app", postgresql_where=sa.text("sent_at IS NOT NULL"))
@@ -1249,13 +1455,43 @@ def downgrade() -> None:
     op.drop_index("ix_event_city_key_seq", table_name="event", schema="app")
     op.drop_index("ix_event_city_key_position", table_name="event", schema="app")
     op.drop_table("event", schema="app")
+    op.drop_index(
+        "uq_division_current", table_name="division", schema="app", postgresql_where=sa.text("valid_to IS NULL")
+    )
+    op.drop_index("ix_division_parent_code", table_name="division", schema="app")
+    op.drop_table("division", schema="app")
     op.drop_index("uq_dead_letter_message", table_name="dead_letter", schema="app")
     op.drop_table("dead_letter", schema="app")
     op.drop_table("clock_offset", schema="app")
+    op.drop_table("calendar_year", schema="app")
     op.drop_index(op.f("ix_agency_parent_id"), table_name="agency", schema="app")
     op.drop_index(op.f("ix_agency_kind"), table_name="agency", schema="app")
     op.drop_index(op.f("ix_agency_division_code"), table_name="agency", schema="app")
     op.drop_table("agency", schema="app")
     op.drop_index("ix_actor_done_at", table_name="actor_done", schema="app")
     op.drop_table("actor_done", schema="app")
+    op.execute("DROP FUNCTION app.job_done(p_message_id uuid, p_actor text)")
+    op.execute("DROP FUNCTION app.fill_keys_event()")
+    op.execute("DROP FUNCTION app.verify_keys_event()")
+    op.execute("DROP FUNCTION app.hide_event()")
+    op.execute("DROP FUNCTION app.keep_event()")
+    op.execute("DROP FUNCTION app.wake_relay_event()")
+    op.execute(
+        "DROP FUNCTION app.outbox_put(p_id uuid, p_actor text, p_args jsonb, p_context jsonb, p_due_at timestamptz)"
+    )
+    op.execute("DROP FUNCTION app.wake_relay()")
+    op.execute("DROP FUNCTION app.fill_keys_tenant()")
+    op.execute("DROP FUNCTION app.verify_keys_tenant()")
+    op.execute("DROP FUNCTION app.publish_agency()")
+    op.execute("DROP FUNCTION app.fill_keys_tenant_change()")
+    op.execute("DROP FUNCTION app.verify_keys_tenant_change()")
+    op.execute("DROP FUNCTION app.fill_keys_hosting()")
+    op.execute("DROP FUNCTION app.verify_keys_hosting()")
+    op.execute("DROP FUNCTION app.fill_keys_incident_call()")
+    op.execute("DROP FUNCTION app.verify_keys_incident_call()")
+    op.execute("DROP FUNCTION app.fill_keys_membership()")
+    op.execute("DROP FUNCTION app.verify_keys_membership()")
+    op.execute("DROP FUNCTION app.fill_keys_scope_grant()")
+    op.execute("DROP FUNCTION app.verify_keys_scope_grant()")
+    op.execute("DROP SCHEMA issuer CASCADE")
     # ### end Alembic commands ###
