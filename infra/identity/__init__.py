@@ -1,0 +1,1 @@
+"""Identity port: verifier and directory."""
