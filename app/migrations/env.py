@@ -18,6 +18,7 @@ from tenants.kinds import LOGINS
 load_models()
 target_metadata = Base.metadata
 _FUNCTION = re.compile(r"CREATE FUNCTION ([\w.]+\([^)]*\))")
+_TIED_POLICY = re.compile(r"CREATE POLICY (by_\w+) ON (\S+)")
 _ROLE = re.compile(rf"\b{PREFIX}_({'|'.join((*LOGINS, 'owner', 'definer', 'migrator'))})\b")
 
 
@@ -38,6 +39,8 @@ def _secure(_context: object, revision: object, directives: list[ops.MigrationSc
             op.info = {}
             statements = ddl(table)
             upgrade.ops.extend(ops.ExecuteSQLOp(statement) for statement in statements)
+            tied = [found for found in map(_TIED_POLICY.match, statements) if found]
+            downgrade.ops[:0] = [ops.ExecuteSQLOp(f"DROP POLICY {found[1]} ON {found[2]}") for found in tied]
             made = [found[1] for found in map(_FUNCTION.match, statements) if found]
             downgrade.ops.extend(ops.ExecuteSQLOp(f"DROP FUNCTION {function}") for function in made)
         if not revision:  # the first migration also makes the embedded issuer's own schema
