@@ -118,7 +118,7 @@ class JobRunner:
             await end("FAILED", error_code(fault))
         except (RetryLaterError, RejectedError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a job raises is kept with its traceback
             await self._failed(ledger, spec, message_id, attempt, error)
 
     async def _failed(self, ledger: Ledger, spec: JobSpec, message_id: UUID, attempt: int, error: Exception) -> None:

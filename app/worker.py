@@ -1,0 +1,46 @@
+"""The process verb `worker`: Dramatiq's master with worker processes that run the declared jobs.
+
+Supervised from outside and started again on any exit, also exit code 0: Dramatiq's master ends when one of its
+workers is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import dramatiq
+
+from app.kit.job_runner import JobRunner, actor_specs
+from app.registry import load_models, slice_parts
+from infra.settings import load
+from infra.wiring import open_database, open_queue
+
+PROCESSES = 2
+THREADS = 8
+STOP_TIMEOUT_MS = 30_000
+
+
+def boot() -> None:
+    """Set up a worker process: the broker with every declared job; Dramatiq calls it after its fork."""
+    settings = load()
+    load_models()
+    slice_parts("jobs")
+    queue = open_queue(settings)
+    queue.serve(actor_specs(), JobRunner(lambda: open_database(settings), None))
+    dramatiq.set_broker(queue.broker)
+
+
+def main(processes: int = PROCESSES, threads: int = THREADS) -> NoReturn:
+    """Become Dramatiq's master; does not return.
+
+    Args:
+        processes: worker processes.
+        threads: deliveries at a time in each.
+    """
+    root = str(Path(__file__).resolve().parent.parent)
+    command = [sys.executable, "-m", "dramatiq", "app.worker:boot", "--path", root]
+    command += ["-p", str(processes), "-t", str(threads), "--worker-shutdown-timeout", str(STOP_TIMEOUT_MS)]
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
