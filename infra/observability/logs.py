@@ -8,6 +8,7 @@ fields. Tokens, claims and inputs are never logged.
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 
 FIELDS = (
@@ -57,7 +58,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
-            line["traceback"] = self.formatException(record.exc_info)
+            # Frames only: the text of an exception may quote a row (PostgreSQL's DETAIL does).
+            line["frames"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(record.exc_info[2])]
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 from infra.observability.logs import JsonFormatter
 
@@ -29,11 +30,16 @@ def test_unknown_fields_never_reach_the_log():
     assert "张三" not in text
 
 
-def test_an_exception_names_its_kind():
-    try:
-        raise ValueError("x")
-    except ValueError:
-        import sys  # noqa: PLC0415
+def fault() -> None:
+    raise ValueError("Key (phone)=(13800000000)")
 
+
+def test_an_exception_names_its_kind_and_place_but_not_its_text():
+    try:
+        fault()
+    except ValueError:
         record = logging.LogRecord("a", logging.ERROR, __file__, 1, "fault", (), sys.exc_info())
-    assert json.loads(JsonFormatter("web").format(record))["exception"] == "ValueError"
+    text = JsonFormatter("web").format(record)
+    assert json.loads(text)["exception"] == "ValueError"
+    assert json.loads(text)["frames"][-1].endswith("fault")
+    assert "13800000000" not in text
