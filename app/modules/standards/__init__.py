@@ -1,0 +1,1 @@
+"""Divisions, code and rule tables with versions, working days, legal time limits."""
