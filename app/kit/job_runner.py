@@ -183,8 +183,9 @@ async def keep_dead_letter(db: Database, login: str, letter: DeadLetter) -> bool
         row = await session.execute(
             text(
                 "INSERT INTO app.dead_letter (id, message_id, actor, args, context, code, traceback, alarm, attempts)"
-                " VALUES (:id, :message, :actor, cast(:args AS jsonb), cast(:context AS jsonb), :code, :trace, :alarm,"
-                " coalesce((SELECT attempts FROM app.job_attempt a WHERE a.message_id::text = :message), 0))"
+                " VALUES (:id, cast(:message AS text), :actor, cast(:args AS jsonb), cast(:context AS jsonb), :code,"
+                " :trace, :alarm, coalesce((SELECT a.attempts FROM app.job_attempt a"
+                " WHERE a.message_id::text = cast(:message AS text)), 0))"
                 " ON CONFLICT DO NOTHING RETURNING id"
             ),
             {

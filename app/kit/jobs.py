@@ -331,12 +331,13 @@ class Ledger:
             await session.execute(
                 text(
                     "UPDATE app.job SET state = :state, error = :error, ended_at = now(),"
-                    " result = cast(:result AS jsonb), progress = CASE WHEN :state = 'DONE'"
+                    " result = cast(:result AS jsonb), progress = CASE WHEN :done"
                     " THEN coalesce(total, progress) ELSE progress END WHERE id = :id"
                 ),
                 {
                     "id": message_id,
                     "state": state,
+                    "done": state == "DONE",
                     "error": error,
                     "result": None if result is None else json.dumps(result, ensure_ascii=False),
                 },
