@@ -6,13 +6,20 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import date
+from enum import StrEnum
 from importlib.resources import files
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-Mark = Literal["verified", "seen", "unverified"]
-"""How far a fact is backed: read in the law's text, read in a named public place, or neither."""
 
-MARKS: tuple[Mark, ...] = ("verified", "seen", "unverified")
+class Mark(StrEnum):
+    """How far a fact is backed; the weakest last. UNVERIFIED ones stay configurable (decision 44)."""
+
+    VERIFIED = "VERIFIED"
+    """Read in the text of the law or standard."""
+    SEEN = "SEEN"
+    """Read in a named public place."""
+    UNVERIFIED = "UNVERIFIED"
+    """No text behind it; never printed as a fact without its mark."""
 
 
 def read_rows(path: str) -> Iterator[dict[str, str]]:
@@ -20,9 +27,17 @@ def read_rows(path: str) -> Iterator[dict[str, str]]:
 
     Args:
         path: path below ``app/data``, with ``/``.
+
+    Raises:
+        ValueError: a row has more or fewer cells than the head.
     """
     text = files("app").joinpath("data", path).read_text(encoding="utf-8")
-    yield from csv.DictReader(io.StringIO(text))
+    reader = csv.reader(io.StringIO(text), strict=True)
+    head = next(reader)
+    for cells in reader:
+        if len(cells) != len(head):
+            raise ValueError(f"{path}, line {reader.line_num}: {len(cells)} cells, the head has {len(head)}")
+        yield dict(zip(head, cells, strict=True))
 
 
 def read_geojson(path: str) -> dict[str, Any]:
@@ -42,7 +57,7 @@ def mark_of(text: str) -> Mark:
     """
     lowered = text.lower()
     if "unverified" in lowered:
-        return "unverified"
+        return Mark.UNVERIFIED
     if lowered.startswith("verified"):
-        return "verified"
-    return "seen" if "seen" in lowered else "unverified"
+        return Mark.VERIFIED
+    return Mark.SEEN if "seen" in lowered else Mark.UNVERIFIED

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from app.kit.rules.datafiles import MARKS, Mark, day_or_none, mark_of, read_rows
+from app.kit.rules.datafiles import Mark, day_or_none, mark_of, read_rows
 from app.kit.rules.tables import TableRow
 
 _SOURCE_COLUMNS = ("source", "verification")
@@ -26,7 +26,7 @@ class ShippedTable:
     @property
     def mark(self) -> Mark:
         """The weakest mark of its rows."""
-        return max((row.mark for row in self.rows), key=MARKS.index)
+        return max((row.mark for row in self.rows), key=list(Mark).index)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def divisions() -> Iterator[ShippedDivision]:
         yield ShippedDivision(
             row["code"],
             row["name_zh"],
-            row["level"],
+            row["level"].upper(),
             row["parent_code"] or None,
             day_or_none(row["valid_from"]),
             day_or_none(row["valid_to"]),

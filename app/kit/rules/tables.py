@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from app.kit.rules.completeness import FieldWeight
-from app.kit.rules.datafiles import MARKS, Mark
+from app.kit.rules.datafiles import Mark
 from app.kit.rules.deadlines import Counting, DeadlineRule, Direction, Span, Unit
 from app.kit.rules.size_class import SizeBound
 from app.kit.rules.supervision import FlagRule
@@ -45,7 +45,7 @@ class TableRow:
     legal_basis: str = ""
     valid_from: date | None = None
     source: str = ""
-    mark: Mark = "unverified"
+    mark: Mark = Mark.UNVERIFIED
 
     def text(self, column: str) -> str:
         """Return a column's text; empty when the row has none."""
@@ -70,7 +70,7 @@ def deadline_rule(row: TableRow) -> DeadlineRule:
         direction=_word(row, "direction", Direction),
         legal_basis=row.legal_basis,
         mark=row.mark,
-        counting_mark=_mark(row, "day_kind_mark"),
+        counting_mark=_word(row, "day_kind_mark", Mark, str.upper),
         valid_from=row.valid_from,
         pausable=row.text("pausable") == "1",
         extension=extension,
@@ -143,20 +143,12 @@ def _span(row: TableRow, prefix: str) -> Span:
     return Span(int(amount), _word(row, f"{prefix}unit", Unit), _word(row, f"{prefix}day_kind", Counting))
 
 
-def _word(row: TableRow, column: str, words: type[E]) -> E:
+def _word(row: TableRow, column: str, words: type[E], spell: Callable[[str], str] = str) -> E:
     text = row.text(column)
     try:
-        return words(text)
+        return words(spell(text))
     except ValueError:
         raise RowError(column, text) from None
-
-
-def _mark(row: TableRow, column: str) -> Mark:
-    text = row.text(column)
-    for mark in MARKS:
-        if mark == text:
-            return mark
-    raise RowError(column, text)
 
 
 def _number(row: TableRow, column: str) -> Decimal:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.kit.errors import Fault
+
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 """GB 32100-2015, table of characters: no I, O, S, V, Z."""
 LENGTH = 18
@@ -87,6 +89,29 @@ class UsccCheck:
     def valid(self) -> bool:
         """Whether the code may be used."""
         return self.fault is None
+
+    def require(self, *field: str) -> str:
+        """Return the code.
+
+        Args:
+            field: path of the input, for the error.
+
+        Raises:
+            Fault: ``USCC_`` and the reason; ``_LIKELY`` at its end when a likely right character can be named.
+        """
+        if self.fault is None:
+            return self.code
+        likely = ", ".join(f"{slip.position} ({slip.found}→{slip.expected})" for slip in self.fault.repairs)
+        named = likely or (self.fault.reason is Reason.CHARACTER and self.fault.expected)
+        raise Fault(
+            f"USCC_{self.fault.reason}{'_LIKELY' if named else ''}",
+            field,
+            position=self.fault.position,
+            found=self.fault.found,
+            expected=self.fault.expected,
+            length=len(self.code),
+            likely=likely,
+        )
 
 
 def normalise(text: str) -> str:

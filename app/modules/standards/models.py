@@ -31,7 +31,7 @@ from tenants.isolation import BULK, CLAIM, TODAY, definer_trigger
 
 NATIONAL = "00"
 """Area of a version that holds in the whole country."""
-_MARKS = "mark IN ('verified', 'seen', 'unverified')"
+_MARKS = "mark IN ('VERIFIED', 'SEEN', 'UNVERIFIED')"
 
 _PUBLISHER = f"""DECLARE
   t record;
@@ -84,7 +84,7 @@ class Division(Base):
 
     __tablename__ = "division"
     __table_args__ = (
-        CheckConstraint("level IN ('province', 'city', 'county', 'township')", name="level"),
+        CheckConstraint("level IN ('PROVINCE', 'CITY', 'COUNTY', 'TOWNSHIP')", name="level"),
         CheckConstraint("code ~ '^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9})$'", name="code"),
         CheckConstraint("valid_to > valid_from", name="dates"),
         UniqueConstraint("code", "valid_from", postgresql_nulls_not_distinct=True),
@@ -99,6 +99,7 @@ class Division(Base):
     name: Mapped[str] = mapped_column(Text)
     name_sort: Mapped[str] = mapped_column(Text(collation="C"), server_default=text("''"))
     level: Mapped[str] = mapped_column(String(8))
+    """A level's word in capitals, as of kinds of tenants."""
     parent_code: Mapped[str | None] = mapped_column(String(9))
     valid_from: Mapped[date | None]
     """First day; NULL: unknown, long ago."""

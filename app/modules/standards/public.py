@@ -59,7 +59,7 @@ class DivisionInfo:
         code: 2, 4, 6 or 9 digits.
         name: own name.
         full_name: names from the province down, joined.
-        level: ``province``, ``city``, ``county`` or ``township``.
+        level: ``PROVINCE``, ``CITY``, ``COUNTY`` or ``TOWNSHIP``.
         path: codes from the province down, itself last; never derive them from the digits of ``code``.
     """
 
@@ -127,5 +127,5 @@ def place(longitude: float, latitude: float, division: DivisionInfo) -> Placemen
     Raises:
         CoordinateError: no such point on Earth.
     """
-    code = division.path[-2] if division.level == "township" else division.code
+    code = division.path[-2] if division.level == "TOWNSHIP" else division.code
     return boundaries().place(longitude, latitude, code)

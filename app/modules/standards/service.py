@@ -18,7 +18,7 @@ from app.kit.ids import uuid7
 from app.kit.rules import completeness, deadlines, size_class, supervision
 from app.kit.rules import tables as rule_tables
 from app.kit.rules.calendar import DayKind, SpecialDay, WorkingCalendar, legal_day
-from app.kit.rules.datafiles import MARKS, Mark
+from app.kit.rules.datafiles import Mark
 from app.kit.rules.tables import RowError, TableRow
 from app.kit.uow import WriteContext
 from app.modules.standards import errors
@@ -118,7 +118,7 @@ async def version_in_force(session: AsyncSession, table_code: str, on: date, are
         found.version,
         found.valid_from,
         found.legal_basis,
-        _as_mark(found.mark),
+        Mark(found.mark),
     )
 
 
@@ -329,10 +329,6 @@ def _valid(
     return or_(first.is_(None), first <= on) & or_(last.is_(None), last > on)
 
 
-def _as_mark(text: str) -> Mark:
-    return next(mark for mark in MARKS if mark == text)
-
-
 def _table_row(row: StandardRow) -> TableRow:
     return TableRow(
         row.code,
@@ -343,7 +339,7 @@ def _table_row(row: StandardRow) -> TableRow:
         row.legal_basis,
         row.valid_from,
         row.source,
-        _as_mark(row.mark),
+        Mark(row.mark),
     )
 
 
