@@ -43,6 +43,98 @@ def upgrade() -> None:
     op.create_index(op.f("ix_agency_kind"), "agency", ["kind"], unique=False, schema="app")
     op.create_index(op.f("ix_agency_parent_id"), "agency", ["parent_id"], unique=False, schema="app")
     op.create_table(
+        "audit_entry",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("object_type", sa.String(length=32), nullable=False),
+        sa.Column("object_id", sa.Uuid(), nullable=True),
+        sa.Column("site_id", sa.Uuid(), nullable=True),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=True),
+        sa.Column("actor_name", sa.Text(), nullable=True),
+        sa.Column("actor_post", sa.Text(), nullable=True),
+        sa.Column("actor_agency", sa.Text(), nullable=True),
+        sa.Column("person_id", sa.Uuid(), nullable=True),
+        sa.Column("request_id", sa.String(length=64), server_default=sa.text("''"), nullable=False),
+        sa.Column(
+            "details", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=True),
+        sa.Column("prev_hash", sa.String(length=64), nullable=True),
+        sa.Column("hash", sa.String(length=64), nullable=True),
+        sa.Column("sealed_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.CheckConstraint("outcome = 'DENIED' OR reason IS NULL", name=op.f("ck_audit_entry_reason")),
+        sa.CheckConstraint("outcome IN ('ALLOWED', 'DENIED')", name=op.f("ck_audit_entry_outcome")),
+        sa.CheckConstraint(
+            "(position IS NULL) = (hash IS NULL) AND (position IS NULL) = (prev_hash IS NULL) AND (position IS NULL) = (sealed_at IS NULL)",
+            name=op.f("ck_audit_entry_seal"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
+        sa.UniqueConstraint("owner_key", "position", name=op.f("uq_audit_entry_owner_key_position")),
+        schema="app",
+    )
+    op.create_index("ix_audit_entry_city_key_seq", "audit_entry", ["city_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_entry_county_key_seq", "audit_entry", ["county_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_audit_entry_enterprise_key_seq", "audit_entry", ["enterprise_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index("ix_audit_entry_object", "audit_entry", ["object_id", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_entry_owner_key_seq", "audit_entry", ["owner_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_entry_park_key_seq", "audit_entry", ["park_key", "seq"], unique=False, schema="app")
+    op.create_index(op.f("ix_audit_entry_person_id"), "audit_entry", ["person_id"], unique=False, schema="app")
+    op.create_index(
+        "ix_audit_entry_province_key_seq", "audit_entry", ["province_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_audit_entry_township_key_seq", "audit_entry", ["township_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_audit_entry_unsealed",
+        "audit_entry",
+        ["seq"],
+        unique=False,
+        schema="app",
+        postgresql_where=sa.text("position IS NULL"),
+    )
+    op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
+        sa.UniqueConstraint("owner_key", name=op.f("uq_audit_head_owner_key")),
+        schema="app",
+    )
+    op.create_index("ix_audit_head_city_key_seq", "audit_head", ["city_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_head_county_key_seq", "audit_head", ["county_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_audit_head_enterprise_key_seq", "audit_head", ["enterprise_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index("ix_audit_head_owner_key_seq", "audit_head", ["owner_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_head_park_key_seq", "audit_head", ["park_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_head_province_key_seq", "audit_head", ["province_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_head_township_key_seq", "audit_head", ["township_key", "seq"], unique=False, schema="app")
+    op.create_table(
         "calendar_year",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("year", sa.SmallInteger(), nullable=False),
@@ -50,7 +142,7 @@ def upgrade() -> None:
         sa.Column("mark", sa.String(length=10), nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.CheckConstraint("mark IN ('verified', 'seen', 'unverified')", name=op.f("ck_calendar_year_mark")),
+        sa.CheckConstraint("mark IN ('VERIFIED', 'SEEN', 'UNVERIFIED')", name=op.f("ck_calendar_year_mark")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_year")),
         sa.UniqueConstraint("seq", name=op.f("uq_calendar_year_seq")),
         sa.UniqueConstraint("year", "content_hash", name=op.f("uq_calendar_year_year_content_hash")),
@@ -95,7 +187,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.CheckConstraint("code ~ '^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9})$'", name=op.f("ck_division_code")),
-        sa.CheckConstraint("level IN ('province', 'city', 'county', 'township')", name=op.f("ck_division_level")),
+        sa.CheckConstraint("level IN ('PROVINCE', 'CITY', 'COUNTY', 'TOWNSHIP')", name=op.f("ck_division_level")),
         sa.CheckConstraint("valid_to > valid_from", name=op.f("ck_division_dates")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_division")),
         sa.UniqueConstraint(
@@ -204,6 +296,38 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_job_attempt")),
         schema="app",
     )
+    op.create_table(
+        "object_version",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("bucket", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.Text(collation="C"), nullable=False),
+        sa.Column("sha256", sa.String(length=64, collation="C"), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("content_type", sa.String(length=255), nullable=False),
+        sa.Column(
+            "metadata", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("retain_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("legal_hold", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("author_key", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name=op.f("ck_object_version_sha256")),
+        sa.CheckConstraint("length(key) BETWEEN 1 AND 1024", name=op.f("ck_object_version_key")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_object_version")),
+        schema="app",
+    )
+    op.create_index("ix_object_version_content", "object_version", ["bucket", "sha256"], unique=False, schema="app")
+    op.create_index(
+        "ix_object_version_expires",
+        "object_version",
+        ["expires_at"],
+        unique=False,
+        schema="app",
+        postgresql_where=sa.text("expires_at IS NOT NULL"),
+    )
+    op.create_index("ix_object_version_key", "object_version", ["bucket", "key", "seq"], unique=False, schema="app")
     op.create_table(
         "outbox",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -570,11 +694,11 @@ def upgrade() -> None:
         sa.Column("mark", sa.String(length=10), nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("row_count", sa.Integer(), nullable=False),
-        sa.Column("published_by", sa.Text(), nullable=False),
+        sa.Column("published_by", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("published_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.CheckConstraint("area_code ~ '^[0-9]{2}$'", name=op.f("ck_standard_version_area_code")),
-        sa.CheckConstraint("mark IN ('verified', 'seen', 'unverified')", name=op.f("ck_standard_version_mark")),
+        sa.CheckConstraint("mark IN ('VERIFIED', 'SEEN', 'UNVERIFIED')", name=op.f("ck_standard_version_mark")),
         sa.CheckConstraint("valid_to > valid_from", name=op.f("ck_standard_version_dates")),
         sa.ForeignKeyConstraint(["table_id"], ["app.standard_table.id"], name=op.f("fk_standard_version_table_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_standard_version")),
@@ -608,7 +732,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("mark", sa.String(length=10), nullable=False),
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.CheckConstraint("mark IN ('verified', 'seen', 'unverified')", name=op.f("ck_standard_row_mark")),
+        sa.CheckConstraint("mark IN ('VERIFIED', 'SEEN', 'UNVERIFIED')", name=op.f("ck_standard_row_mark")),
         sa.ForeignKeyConstraint(["version_id"], ["app.standard_version.id"], name=op.f("fk_standard_row_version_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_standard_row")),
         sa.UniqueConstraint("seq", name=op.f("uq_standard_row_seq")),
@@ -639,10 +763,161 @@ def upgrade() -> None:
         "GRANT SELECT ON app.agency TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
     op.execute("GRANT SELECT, INSERT, UPDATE ON app.agency TO anlan_definer")
+    op.execute("ALTER TABLE app.audit_entry ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.audit_entry FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY lv_assigned ON app.audit_entry FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_city ON app.audit_entry FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_county ON app.audit_entry FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_enterprise ON app.audit_entry FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_park ON app.audit_entry FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_province ON app.audit_entry FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_township ON app.audit_entry FOR ALL TO anlan_township USING (township_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (township_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute("CREATE POLICY sys_audit ON app.audit_entry FOR ALL TO anlan_sys_audit USING (true) WITH CHECK (true)")
+    op.execute(
+        "CREATE POLICY sys_identity ON app.audit_entry FOR ALL TO anlan_sys_identity USING (author_key IS NULL AND outcome = 'DENIED') WITH CHECK (author_key IS NULL AND outcome = 'DENIED')"
+    )
+    op.execute(
+        "CREATE POLICY sys_jobs ON app.audit_entry FOR ALL TO anlan_sys_jobs USING (author_key IS NULL AND person_id IS NULL) WITH CHECK (author_key IS NULL AND person_id IS NULL)"
+    )
+    op.execute("CREATE POLICY sys_move ON app.audit_entry FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
+    op.execute(
+        "GRANT SELECT ON app.audit_entry TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_audit, anlan_sys_move, anlan_sys_jobs, anlan_sys_identity"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_province"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_city"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_county"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_township"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_park"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_enterprise"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_assigned"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_sys_jobs"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_sys_identity"
+    )
+    op.execute("GRANT UPDATE (position, prev_hash, hash, sealed_at) ON app.audit_entry TO anlan_sys_audit")
+    op.execute("GRANT UPDATE ON app.audit_entry TO anlan_sys_move")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  IF NEW.site_id IS NULL THEN\n    SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  ELSE\n    SELECT s.* INTO o FROM app.site s WHERE s.id = NEW.site_id AND s.owner_key = NEW.owner_key;\n  END IF;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'audit_entry'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT OR UPDATE OF site_id ON app.audit_entry FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_audit_entry()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_audit_entry() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_audit_entry() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key LEFT JOIN app.site s ON s.id = a.site_id AND s.owner_key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (CASE WHEN a.site_id IS NULL THEN o.province_key ELSE s.province_key END, CASE WHEN a.site_id IS NULL THEN o.city_key ELSE s.city_key END, CASE WHEN a.site_id IS NULL THEN o.county_key ELSE s.county_key END, CASE WHEN a.site_id IS NULL THEN o.township_key ELSE s.township_key END, CASE WHEN a.site_id IS NULL THEN o.park_key ELSE s.park_key END, CASE WHEN a.site_id IS NULL THEN o.enterprise_key ELSE s.enterprise_key END);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.audit_entry REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_audit_entry()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_audit_entry() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_audit_entry() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.audit_actor() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  person uuid := nullif(current_setting('app.person', true), '')::uuid;\nBEGIN\n  IF NEW.author_key IS NOT NULL THEN NEW.person_id := person; END IF;\n  IF NEW.enterprise_key IS NOT NULL AND NEW.owner_key IS DISTINCT FROM NEW.author_key THEN\n    NEW.person_id := NULL;\n    NEW.actor_name := NULL;\n    NEW.actor_post := NULL;\n  END IF;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER guard_actor BEFORE INSERT ON app.audit_entry FOR EACH ROW EXECUTE FUNCTION app.audit_actor()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.audit_actor() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.audit_actor() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.keep_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  free text[];\nBEGIN\n  IF TG_OP = 'UPDATE' THEN\n    IF session_user = 'anlan_sys_move' THEN\n      free := ARRAY['province_key', 'city_key', 'county_key', 'township_key', 'park_key', 'enterprise_key'];\n    ELSIF session_user = 'anlan_sys_audit' AND OLD.position IS NULL AND NEW.position IS NOT NULL\n          AND NEW.prev_hash IS NOT NULL AND NEW.hash IS NOT NULL AND NEW.sealed_at IS NOT NULL THEN\n      free := ARRAY['position', 'prev_hash', 'hash', 'sealed_at'];\n    END IF;\n    IF free IS NOT NULL AND (to_jsonb(NEW) - free) = (to_jsonb(OLD) - free) THEN RETURN NEW; END IF;\n  END IF;\n  RAISE insufficient_privilege USING MESSAGE = 'the audit log is append-only; a row is sealed once';\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER keep_row BEFORE UPDATE OR DELETE ON app.audit_entry FOR EACH ROW EXECUTE FUNCTION app.keep_audit_entry()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.keep_audit_entry() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.keep_audit_entry() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.keep_audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nBEGIN\n  RAISE insufficient_privilege USING MESSAGE = 'the audit log is append-only';\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER keep_all BEFORE TRUNCATE ON app.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION app.keep_audit()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.keep_audit() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.keep_audit() OWNER TO anlan_definer")
+    op.execute("ALTER TABLE app.audit_head ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.audit_head FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY lv_assigned ON app.audit_head FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_city ON app.audit_head FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_county ON app.audit_head FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_enterprise ON app.audit_head FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_park ON app.audit_head FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_province ON app.audit_head FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_township ON app.audit_head FOR ALL TO anlan_township USING (township_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (township_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute("CREATE POLICY sys_audit ON app.audit_head FOR ALL TO anlan_sys_audit USING (true) WITH CHECK (true)")
+    op.execute("CREATE POLICY sys_move ON app.audit_head FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
+    op.execute(
+        "GRANT SELECT ON app.audit_head TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_audit, anlan_sys_move"
+    )
+    op.execute("GRANT INSERT (id, owner_key, position, hash, updated_at) ON app.audit_head TO anlan_sys_audit")
+    op.execute("GRANT UPDATE (position, hash, updated_at) ON app.audit_head TO anlan_sys_audit")
+    op.execute("GRANT UPDATE ON app.audit_head TO anlan_sys_move")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_audit_head() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'audit_head'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT ON app.audit_head FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_audit_head()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_audit_head() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_audit_head() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_audit_head() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (o.province_key, o.city_key, o.county_key, o.township_key, o.park_key, o.enterprise_key);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.audit_head REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_audit_head()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_audit_head() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_audit_head() OWNER TO anlan_definer")
     op.execute(
         "GRANT SELECT ON app.calendar_year TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
     op.execute("GRANT INSERT ON app.calendar_year TO anlan_sys_seed")
+    op.execute("GRANT SELECT ON app.calendar_year TO anlan_definer")
     op.execute(
         "GRANT SELECT ON app.clock_offset TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
@@ -658,6 +933,7 @@ def upgrade() -> None:
         "GRANT SELECT ON app.division TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
     op.execute("GRANT INSERT ON app.division TO anlan_sys_seed")
+    op.execute("GRANT SELECT ON app.division TO anlan_definer")
     op.execute("ALTER TABLE app.event ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.event FORCE ROW LEVEL SECURITY")
     op.execute(
@@ -811,6 +1087,30 @@ def upgrade() -> None:
     op.execute("GRANT SELECT ON app.job_attempt TO anlan_sys_jobs, anlan_sys_relay")
     op.execute("GRANT INSERT, UPDATE ON app.job_attempt TO anlan_sys_jobs")
     op.execute("GRANT DELETE ON app.job_attempt TO anlan_sys_relay")
+    op.execute("ALTER TABLE app.object_version ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.object_version FORCE ROW LEVEL SECURITY")
+    op.execute("CREATE POLICY definer_insert ON app.object_version FOR INSERT TO anlan_definer WITH CHECK (true)")
+    op.execute("CREATE POLICY definer_select ON app.object_version FOR SELECT TO anlan_definer USING (true)")
+    op.execute("CREATE POLICY sys_jobs ON app.object_version FOR ALL TO anlan_sys_jobs USING (true) WITH CHECK (true)")
+    op.execute(
+        "CREATE POLICY sys_retention ON app.object_version FOR ALL TO anlan_sys_retention USING (true) WITH CHECK (true)"
+    )
+    op.execute("GRANT SELECT ON app.object_version TO anlan_sys_jobs, anlan_sys_retention")
+    op.execute("GRANT UPDATE ON app.object_version TO anlan_sys_jobs")
+    op.execute("GRANT UPDATE, DELETE ON app.object_version TO anlan_sys_retention")
+    op.execute("GRANT SELECT, INSERT ON app.object_version TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.object_add(p_id uuid, p_bucket text, p_key text, p_sha256 text, p_size bigint, p_content_type text, p_metadata jsonb, p_retain_until timestamptz, p_expires_at timestamptz, p_if_none_match boolean) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_jobs', 'anlan_sys_seed', 'anlan_sys_retention')\n     AND (claim IS NULL OR NOT starts_with(p_key, claim || '/')) THEN\n    RAISE insufficient_privilege USING MESSAGE = 'an object''s key begins with the acting tenant''s key';\n  END IF;\n  PERFORM pg_advisory_xact_lock(hashtextextended(p_bucket || '/' || p_key, 0));\n  IF p_if_none_match AND (SELECT o.sha256 FROM app.object_version o\n     WHERE o.bucket = p_bucket AND o.key = p_key ORDER BY o.seq DESC LIMIT 1) IS NOT NULL THEN\n    RETURN false;\n  END IF;\n  INSERT INTO app.object_version\n    (id, bucket, key, sha256, size, content_type, metadata, retain_until, expires_at, author_key)\n  VALUES\n    (p_id, p_bucket, p_key, p_sha256, p_size, p_content_type, p_metadata, p_retain_until, p_expires_at, claim);\n  RETURN true;\nEND\n$$"
+    )
+    op.execute(
+        "REVOKE ALL ON FUNCTION app.object_add(uuid, text, text, text, bigint, text, jsonb, timestamptz, timestamptz, boolean) FROM PUBLIC"
+    )
+    op.execute(
+        "GRANT EXECUTE ON FUNCTION app.object_add(uuid, text, text, text, bigint, text, jsonb, timestamptz, timestamptz, boolean) TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+    )
+    op.execute(
+        "ALTER FUNCTION app.object_add(uuid, text, text, text, bigint, text, jsonb, timestamptz, timestamptz, boolean) OWNER TO anlan_definer"
+    )
     op.execute("ALTER TABLE app.outbox ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.outbox FORCE ROW LEVEL SECURITY")
     op.execute("CREATE POLICY definer_insert ON app.outbox FOR INSERT TO anlan_definer WITH CHECK (true)")
@@ -881,6 +1181,7 @@ def upgrade() -> None:
         "GRANT SELECT ON app.standard_table TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
     op.execute("GRANT INSERT ON app.standard_table TO anlan_sys_seed")
+    op.execute("GRANT SELECT ON app.standard_table TO anlan_definer")
     op.execute("ALTER TABLE app.tenant ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.tenant FORCE ROW LEVEL SECURITY")
     op.execute(
@@ -1024,6 +1325,7 @@ def upgrade() -> None:
         "GRANT SELECT ON app.calendar_day TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
     op.execute("GRANT INSERT ON app.calendar_day TO anlan_sys_seed")
+    op.execute("GRANT SELECT ON app.calendar_day TO anlan_definer")
     op.execute("ALTER TABLE app.hosting ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.hosting FORCE ROW LEVEL SECURITY")
     op.execute("CREATE POLICY definer_select ON app.hosting FOR SELECT TO anlan_definer USING (true)")
@@ -1308,12 +1610,21 @@ def upgrade() -> None:
         "GRANT SELECT ON app.standard_version TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
     op.execute(
-        "GRANT INSERT (id, table_id, area_code, version, valid_from, legal_basis, source, mark, content_hash, row_count, published_by) ON app.standard_version TO anlan_province"
+        "GRANT INSERT (id, table_id, area_code, version, valid_from, legal_basis, source, mark, content_hash, row_count) ON app.standard_version TO anlan_province"
     )
     op.execute(
-        "GRANT INSERT (id, table_id, area_code, version, valid_from, legal_basis, source, mark, content_hash, row_count, published_by) ON app.standard_version TO anlan_assigned"
+        "GRANT INSERT (id, table_id, area_code, version, valid_from, legal_basis, source, mark, content_hash, row_count) ON app.standard_version TO anlan_assigned"
     )
     op.execute("GRANT INSERT ON app.standard_version TO anlan_sys_seed")
+    op.execute("GRANT SELECT ON app.standard_version TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.guard_standard_version() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  t record;\nBEGIN\n  SELECT kind, division_code, name INTO t FROM app.tenant WHERE key = (select nullif(current_setting('app.key', true), '')::int);\n  IF NOT FOUND OR NOT (t.kind = 'NATIONAL' AND NEW.area_code = '00'\n      OR t.kind = 'PROVINCE' AND NEW.area_code = t.division_code) THEN\n    RAISE insufficient_privilege USING MESSAGE = 'a version is published by the nation, or by a province for itself';\n  END IF;\n  IF NEW.valid_from IS NULL OR NEW.valid_from <= nullif(current_setting('app.today', true), '')::date THEN\n    RAISE check_violation USING MESSAGE = 'a version begins after the day of its publication';\n  END IF;\n  NEW.published_by := t.name;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER guard BEFORE INSERT ON app.standard_version FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.guard_standard_version()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.guard_standard_version() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.guard_standard_version() OWNER TO anlan_definer")
     op.execute(
         "GRANT SELECT ON app.standard_row TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
@@ -1324,6 +1635,15 @@ def upgrade() -> None:
         "GRANT INSERT (id, version_id, position, code, parent_code, name_zh, name_en, attrs, legal_basis, valid_from, source, mark) ON app.standard_row TO anlan_assigned"
     )
     op.execute("GRANT INSERT ON app.standard_row TO anlan_sys_seed")
+    op.execute("GRANT SELECT ON app.standard_row TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.guard_standard_row() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nBEGIN\n  IF NOT EXISTS (SELECT FROM app.standard_version v WHERE v.id = NEW.version_id AND v.published_at = now()) THEN\n    RAISE insufficient_privilege USING MESSAGE = 'a published version does not change: rows come with it';\n  END IF;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER guard BEFORE INSERT ON app.standard_row FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.guard_standard_row()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.guard_standard_row() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.guard_standard_row() OWNER TO anlan_definer")
     op.execute("CREATE SCHEMA issuer")
     op.execute(
         "CREATE TABLE issuer.account (\n  id uuid PRIMARY KEY,\n  realm text NOT NULL CHECK (realm IN ('gov', 'ent')),\n  username text NOT NULL CHECK (username ~ '^[a-z0-9][a-z0-9._-]{0,63}$'),\n  display_name text NOT NULL,\n  tenant_id uuid,\n  tenant_tier text NOT NULL,\n  tenant_path text,\n  uscc text,\n  roles text[] NOT NULL DEFAULT '{}',\n  enabled boolean NOT NULL DEFAULT true,\n  CONSTRAINT uq_account_realm_username UNIQUE (realm, username),\n  CONSTRAINT ck_account_ceiling CHECK (tenant_tier = ANY (CASE realm\n    WHEN 'gov' THEN '{national,province,city,county,township,park,rescue_team,agency}'::text[]\n    WHEN 'ent' THEN '{enterprise,citizen,agency}'::text[] END)),\n  CONSTRAINT ck_account_tenant CHECK (tenant_id IS NOT NULL OR tenant_tier = 'citizen'))"
@@ -1439,6 +1759,15 @@ def downgrade() -> None:
     op.drop_index("ix_outbox_waiting", table_name="outbox", schema="app", postgresql_where=sa.text("sent_at IS NULL"))
     op.drop_index("ix_outbox_sent", table_name="outbox", schema="app", postgresql_where=sa.text("sent_at IS NOT NULL"))
     op.drop_table("outbox", schema="app")
+    op.drop_index("ix_object_version_key", table_name="object_version", schema="app")
+    op.drop_index(
+        "ix_object_version_expires",
+        table_name="object_version",
+        schema="app",
+        postgresql_where=sa.text("expires_at IS NOT NULL"),
+    )
+    op.drop_index("ix_object_version_content", table_name="object_version", schema="app")
+    op.drop_table("object_version", schema="app")
     op.drop_table("job_attempt", schema="app")
     op.drop_index("ix_job_person", table_name="job", schema="app")
     op.drop_table("job", schema="app")
@@ -1468,6 +1797,27 @@ def downgrade() -> None:
     op.drop_table("dead_letter", schema="app")
     op.drop_table("clock_offset", schema="app")
     op.drop_table("calendar_year", schema="app")
+    op.drop_index("ix_audit_head_township_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_province_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_park_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_owner_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_enterprise_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_county_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_city_key_seq", table_name="audit_head", schema="app")
+    op.drop_table("audit_head", schema="app")
+    op.drop_index(
+        "ix_audit_entry_unsealed", table_name="audit_entry", schema="app", postgresql_where=sa.text("position IS NULL")
+    )
+    op.drop_index("ix_audit_entry_township_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_province_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index(op.f("ix_audit_entry_person_id"), table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_park_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_owner_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_object", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_enterprise_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_county_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_city_key_seq", table_name="audit_entry", schema="app")
+    op.drop_table("audit_entry", schema="app")
     op.drop_index(op.f("ix_agency_parent_id"), table_name="agency", schema="app")
     op.drop_index(op.f("ix_agency_kind"), table_name="agency", schema="app")
     op.drop_index(op.f("ix_agency_division_code"), table_name="agency", schema="app")
@@ -1475,11 +1825,21 @@ def downgrade() -> None:
     op.drop_index("ix_actor_done_at", table_name="actor_done", schema="app")
     op.drop_table("actor_done", schema="app")
     op.execute("DROP FUNCTION app.job_done(p_message_id uuid, p_actor text)")
+    op.execute("DROP FUNCTION app.fill_keys_audit_entry()")
+    op.execute("DROP FUNCTION app.verify_keys_audit_entry()")
+    op.execute("DROP FUNCTION app.audit_actor()")
+    op.execute("DROP FUNCTION app.keep_audit_entry()")
+    op.execute("DROP FUNCTION app.keep_audit()")
+    op.execute("DROP FUNCTION app.fill_keys_audit_head()")
+    op.execute("DROP FUNCTION app.verify_keys_audit_head()")
     op.execute("DROP FUNCTION app.fill_keys_event()")
     op.execute("DROP FUNCTION app.verify_keys_event()")
     op.execute("DROP FUNCTION app.hide_event()")
     op.execute("DROP FUNCTION app.keep_event()")
     op.execute("DROP FUNCTION app.wake_relay_event()")
+    op.execute(
+        "DROP FUNCTION app.object_add(p_id uuid, p_bucket text, p_key text, p_sha256 text, p_size bigint, p_content_type text, p_metadata jsonb, p_retain_until timestamptz, p_expires_at timestamptz, p_if_none_match boolean)"
+    )
     op.execute(
         "DROP FUNCTION app.outbox_put(p_id uuid, p_actor text, p_args jsonb, p_context jsonb, p_due_at timestamptz)"
     )
@@ -1497,5 +1857,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION app.verify_keys_membership()")
     op.execute("DROP FUNCTION app.fill_keys_scope_grant()")
     op.execute("DROP FUNCTION app.verify_keys_scope_grant()")
+    op.execute("DROP FUNCTION app.guard_standard_version()")
+    op.execute("DROP FUNCTION app.guard_standard_row()")
     op.execute("DROP SCHEMA issuer CASCADE")
     # ### end Alembic commands ###

@@ -1,0 +1,103 @@
+"""What other slices and the API runner call of the audit log."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from app.kit.uow import WriteContext
+from app.modules.audit import service
+from app.modules.audit.service import Backlog, Deed, Flaw, Verdict, backlog, seal, verify_chain
+from infra.clock import Clock
+from infra.db.port import Database
+from infra.db.session import WriteSession
+from tenants.context import Acting, Caller
+
+__all__ = [
+    "Backlog",
+    "Deed",
+    "Flaw",
+    "Verdict",
+    "backlog",
+    "record",
+    "record_denial",
+    "record_duty",
+    "seal",
+    "verify_chain",
+]
+
+
+async def record(
+    ctx: WriteContext,
+    action: str,
+    object_type: str,
+    object_id: UUID | None,
+    *,
+    owner_key: int | None = None,
+    site_id: UUID | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Write that something was done, in the use case's own transaction.
+
+    Nothing is written for a caller without a membership: what the public sends is recorded by the
+    duty that handles it.
+
+    Args:
+        ctx: the use case's context.
+        action: ``object.verb``.
+        object_type: prefix of the object's global id.
+        object_id: the object.
+        owner_key: tenant whose record the object is, when it is not the acting tenant's.
+        site_id: the site that places the object, when a site does.
+        details: ids, codes and counts; never personal data.
+
+    Raises:
+        ValueError: details hold more than that.
+    """
+    if isinstance(ctx.caller, Acting):
+        deed = Deed(action, object_type, object_id, owner_key, site_id, details)
+        await service.record(ctx.session, ctx.caller, deed, ctx.request_id)
+
+
+async def record_duty(session: WriteSession, duty: str, deed: Deed, request_id: str = "") -> None:
+    """Write what a job without a person did, in the job's own transaction (login ``sys_jobs``).
+
+    Args:
+        session: the job's transaction.
+        duty: the job's name.
+        deed: what was done; ``owner_key`` is required.
+        request_id: the request that caused it, when known.
+
+    Raises:
+        ValueError: no owner, or details with more than ids, codes and counts.
+    """
+    await service.record(session, duty, deed, request_id)
+
+
+async def record_denial(
+    db: Database,
+    caller: Caller,
+    action: str,
+    reason: str,
+    *,
+    object_type: str = "",
+    object_id: UUID | None = None,
+    request_id: str = "",
+    clock: Clock | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Write that something was refused, in a transaction of its own; call it after the rollback.
+
+    Args:
+        db: the database.
+        caller: who was refused.
+        action: what was tried: ``object.verb``, or the mutation's name.
+        reason: code of the error that was answered.
+        object_type: prefix of the object's global id, when one was named.
+        object_id: the object that was named; it may not exist.
+        request_id: of the request.
+        clock: the legal clock, for the claims; real time when omitted.
+        details: ids, codes and counts.
+    """
+    claims = caller.claims((clock or Clock()).today())
+    deed = Deed(action, object_type, object_id, details=details)
+    await service.record_denial(db, caller, claims, deed, reason=reason, request_id=request_id)
