@@ -17,11 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from infra.identity.embedded_clients import CLI_REDIRECT
+from infra.identity.issuers import REALMS
 from infra.settings import Settings
 
 CLIENT = "anlan-cli"
-REDIRECT = "http://127.0.0.1/anlan-cli"
-REALMS = ("gov", "ent")
 _TIMEOUT = 15.0
 
 
@@ -108,7 +108,7 @@ async def _login(http: httpx.AsyncClient, url: str, realm: str, account: str) ->
     request = {
         "response_type": "code",
         "client_id": CLIENT,
-        "redirect_uri": REDIRECT,
+        "redirect_uri": CLI_REDIRECT,
         "scope": "openid",
         "state": state,
         "code_challenge": challenge,
@@ -125,7 +125,7 @@ async def _login(http: httpx.AsyncClient, url: str, realm: str, account: str) ->
     exchange = {
         "grant_type": "authorization_code",
         "client_id": CLIENT,
-        "redirect_uri": REDIRECT,
+        "redirect_uri": CLI_REDIRECT,
         "code": returned["code"][0],
         "code_verifier": verifier,
     }

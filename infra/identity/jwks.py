@@ -4,6 +4,7 @@ Ages use real time, never the legal clock (decision 38). Numbers: identity study
 """
 
 import asyncio
+import base64
 import hashlib
 import json
 import logging
@@ -71,14 +72,19 @@ def parse_key_set(document: Any) -> dict[str, RSAKey]:
         if kid in found:
             raise ValueError("a key id twice")
         try:
-            key = RSAKey.import_key({"kty": "RSA", "n": entry["n"], "e": entry["e"], "kid": kid})
-        except (JoseError, KeyError, TypeError, ValueError) as fault:
+            modulus, exponent = str(entry["n"]), str(entry["e"])
+            if _bits(modulus) >= MIN_BITS:
+                found[kid] = RSAKey.import_key({"kty": "RSA", "n": modulus, "e": exponent, "kid": kid})
+        except (JoseError, KeyError, ValueError) as fault:
             raise ValueError("a key that cannot be read") from fault
-        if key.public_key.key_size >= MIN_BITS:
-            found[kid] = key
     if not found:
         raise ValueError("no usable key")
     return found
+
+
+def _bits(number: str) -> int:
+    raw = base64.urlsafe_b64decode(number + "=" * (-len(number) % 4))
+    return int.from_bytes(raw, "big").bit_length()
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ class JwksCache:
         try:
             document = json.loads(self._file.read_text(encoding="ascii"))
             fetched_at = document["fetched_at"]
-            if document["issuer"] != self._issuer.issuer or not isinstance(fetched_at, float):
+            if document["issuer"] != self._issuer.issuer or not isinstance(fetched_at, int | float):
                 return nothing
             return _KeySet(parse_key_set(document), fetched_at)
         except (OSError, ValueError, KeyError, TypeError):

@@ -26,7 +26,11 @@ FACTORY = UUID("00000000-0000-4000-8000-000000000202")
 USCC = "91350100M000100Y43"
 
 OFFICIAL = NewAccount(
-    "gov", "lantian.officer", "蓝田监管员", Attributes(COUNTY, "county", "61/6101/610122"), frozenset({"viewer", "officer"})
+    "gov",
+    "lantian.officer",
+    "蓝田监管员",
+    Attributes(COUNTY, "county", "61/6101/610122"),
+    frozenset({"viewer", "officer"}),
 )
 MANAGER = NewAccount(
     "ent", "factory.manager", "厂长", Attributes(FACTORY, "enterprise", "610122/factory", USCC), frozenset({"manager"})

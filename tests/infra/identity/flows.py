@@ -2,15 +2,20 @@
 
 import base64
 import hashlib
+import json
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import httpx
 
 from infra.identity.embedded_clients import CLI_REDIRECT
-from tests.infra.identity.conftest import URL
+from infra.identity.issuers import embedded_issuers
+from infra.identity.verifier import TokenVerifier, create_verifier
+from tests.infra.identity.conftest import URL, Issuer
 
 REDIRECTS = {
     "anlan-web": f"{URL}/auth/callback",
@@ -82,3 +87,22 @@ class Flow:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    body = token.split(".")[1]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return found
+
+
+def verifier_of(issuer: Issuer, state: Path, **options: Any) -> TokenVerifier:
+    return create_verifier(embedded_issuers(URL), issuer.http, state, **options)
+
+
+async def as_owner(folder: Path, statement: str) -> Any:
+    """Run a statement as the tables' owner and return its value."""
+    connection = await asyncpg.connect(host=str(folder), user="t_owner", database="issuer_test")
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()

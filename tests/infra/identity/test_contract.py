@@ -4,12 +4,10 @@ import asyncio
 import base64
 import json
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import asyncpg
 import httpx
 import pytest
 from joserfc import jwt
@@ -21,30 +19,15 @@ from infra.identity.embedded import EmbeddedIssuerError, RotationError, issuer_a
 from infra.identity.embedded_clients import web_secret
 from infra.identity.issuers import embedded_issuers
 from infra.identity.port import (
-    AccountConflictError,
-    Attributes,
-    CeilingError,
-    NewAccount,
     Realm,
     TokenRefused,
-    UnknownAccountError,
 )
-from infra.identity.verifier import TokenVerifier, create_verifier
+from infra.identity.verifier import create_verifier
 from tests.infra.identity.conftest import CITIZEN, COUNTY, FACTORY, MANAGER, OFFICIAL, URL, USCC, Issuer
-from tests.infra.identity.flows import Flow
+from tests.infra.identity.flows import Flow, as_owner, claims_of, verifier_of
 
 CLAIMS = {"iss", "exp", "iat", "jti", "azp", "sid", "scope", "typ", "sub", "auth_time", "acr", "aud", "tenant", "roles"}
 ACCOUNT_OF = {"gov": OFFICIAL.username, "ent": MANAGER.username}
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    body = token.split(".")[1]
-    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    return found
-
-
-def verifier_of(issuer: Issuer, state: Path, **options: Any) -> TokenVerifier:
-    return create_verifier(embedded_issuers(URL), issuer.http, state, **options)
 
 
 @pytest.mark.parametrize("realm", ["gov", "ent"])
@@ -253,7 +236,7 @@ async def test_the_confidential_client_must_authenticate(issuer: Issuer, secret:
 async def test_an_expired_code_is_refused(issuer: Issuer, socket_dir: Path) -> None:
     flow = Flow(issuer.http, "gov")
     code = await flow.code(OFFICIAL.username)
-    await _as_owner(socket_dir, "UPDATE issuer.code SET expires_at = now()")
+    await as_owner(socket_dir, "UPDATE issuer.code SET expires_at = now()")
     assert (await flow.exchange(code)).json()["error"] == "invalid_grant"
 
 
@@ -265,11 +248,11 @@ async def test_codes_and_refresh_tokens_are_kept_as_hashes_with_their_lifetimes(
     refresh = (await flow.exchange(code)).json()["refresh_token"]
     seconds = "round(extract(epoch FROM expires_at - now()))::int"
     dump = "SELECT c::text || r::text FROM issuer.code c, issuer.refresh_token r"
-    text = await _as_owner(socket_dir, dump)
+    text = await as_owner(socket_dir, dump)
     assert code not in text
     assert refresh not in text
-    assert 55 <= await _as_owner(socket_dir, f"SELECT {seconds} FROM issuer.code") <= 60
-    assert 1790 <= await _as_owner(socket_dir, f"SELECT {seconds} FROM issuer.refresh_token") <= 1800
+    assert 55 <= await as_owner(socket_dir, f"SELECT {seconds} FROM issuer.code") <= 60
+    assert 1790 <= await as_owner(socket_dir, f"SELECT {seconds} FROM issuer.refresh_token") <= 1800
 
 
 async def test_refresh_rotates_and_reuse_revokes_the_family(issuer: Issuer, tmp_path: Path) -> None:
@@ -298,10 +281,10 @@ async def test_a_refresh_token_is_its_clients_only(issuer: Issuer) -> None:
 async def test_an_expired_refresh_token_and_an_old_session_are_refused(issuer: Issuer, socket_dir: Path) -> None:
     flow = Flow(issuer.http, "gov")
     tokens = await flow.tokens(OFFICIAL.username)
-    await _as_owner(socket_dir, "UPDATE issuer.refresh_token SET expires_at = now()")
+    await as_owner(socket_dir, "UPDATE issuer.refresh_token SET expires_at = now()")
     assert (await flow.refresh(tokens["refresh_token"])).status_code == 400
     tokens = await flow.tokens(OFFICIAL.username)
-    await _as_owner(socket_dir, "UPDATE issuer.session SET auth_time = now() - interval '10 hours'")
+    await as_owner(socket_dir, "UPDATE issuer.session SET auth_time = now() - interval '10 hours'")
     assert (await flow.refresh(tokens["refresh_token"])).status_code == 400
 
 
@@ -362,100 +345,6 @@ async def test_logout_ends_the_session_and_goes_only_to_registered_addresses(iss
     assert len(issuer.logouts) == 1
 
 
-async def test_directory_repeats_change_nothing(issuer: Issuer) -> None:
-    directory = issuer.directory
-    wanted = NewAccount("gov", "new.one", "新同志", Attributes(COUNTY, "county"), frozenset({"viewer"}))
-    made = await directory.create_user(wanted)
-    assert await directory.create_user(wanted) == made
-    assert await directory.create_many([wanted]) == 0
-    assert await directory.find("gov", username="new.one") == made
-    assert await directory.find("gov", subject=made.subject) == made
-    assert await directory.find("ent", subject=made.subject) is None
-    with pytest.raises(AccountConflictError):
-        await directory.create_user(
-            NewAccount("gov", "new.one", "x", Attributes(FACTORY, "county"))
-        )
-    moved = Attributes(FACTORY, "township", "61/6101/610122/610122100")
-    changed = await directory.set_attributes("gov", made.subject, moved)
-    assert changed == await directory.set_attributes("gov", made.subject, moved)
-    assert changed.attributes == moved
-    for _ in range(2):
-        assert (await directory.set_roles("gov", made.subject, frozenset({"b", "a"}))).roles == {"a", "b"}
-    claims = claims_of((await Flow(issuer.http, "gov").tokens("new.one"))["access_token"])
-    assert (claims["roles"], claims["tenant"]["tier"]) == (["a", "b"], "township")
-    unknown = uuid.uuid4()
-    for call in (directory.disable, directory.end_sessions, directory.enable):
-        with pytest.raises(UnknownAccountError):
-            await call("gov", unknown)
-        with pytest.raises(UnknownAccountError):
-            await call("ent", made.subject)
-
-
-async def test_a_disabled_account_is_refused_everywhere(issuer: Issuer, tmp_path: Path) -> None:
-    flow = Flow(issuer.http, "gov")
-    tokens = await flow.tokens(OFFICIAL.username)
-    code = await flow.code(OFFICIAL.username)
-    account = await issuer.directory.find("gov", username=OFFICIAL.username)
-    assert account is not None
-    ended = await issuer.directory.disable("gov", account.subject)
-    assert claims_of(tokens["access_token"])["sid"] in ended
-    assert len(ended) == 2
-    assert await issuer.directory.disable("gov", account.subject) == frozenset()
-
-    class Ended:
-        async def revoked(self, issuer: str, sid: str) -> bool:
-            return issuer == f"{URL}/realms/gov" and sid in ended
-
-    with pytest.raises(TokenRefused) as refused:
-        await verifier_of(issuer, tmp_path, revocations=Ended()).verify(tokens["access_token"])
-    assert refused.value.reason == "session"
-    assert (await flow.choose(OFFICIAL.username)).status_code == 404
-    assert (await flow.exchange(code)).status_code == 400
-    assert (await flow.refresh(tokens["refresh_token"])).status_code == 400
-    await issuer.directory.enable("gov", account.subject)
-    assert (await flow.refresh(tokens["refresh_token"])).status_code == 400
-    await flow.tokens(OFFICIAL.username)
-
-
-@pytest.mark.parametrize("tier", ["national", "province", "city", "county", "township", "park", "rescue_team"])
-async def test_the_enterprise_realm_never_carries_an_official_tier(
-    issuer: Issuer, socket_dir: Path, tier: str
-) -> None:
-    official = Attributes(COUNTY, tier)
-    with pytest.raises(CeilingError):
-        await issuer.directory.create_user(NewAccount("ent", "sly", "x", official))
-    with pytest.raises(CeilingError):
-        await issuer.directory.create_many([CITIZEN, NewAccount("ent", "sly", "x", official)])
-    account = await issuer.directory.find("ent", username=MANAGER.username)
-    assert account is not None
-    with pytest.raises(CeilingError):
-        await issuer.directory.set_attributes("ent", account.subject, official)
-    with pytest.raises(asyncpg.CheckViolationError):
-        await _as_owner(socket_dir, f"UPDATE issuer.account SET tenant_tier = '{tier}' WHERE realm = 'ent'")
-    with pytest.raises(CeilingError):
-        await issuer.directory.create_user(NewAccount("gov", "free", "x", Attributes(None, tier)))
-
-
-async def test_only_the_issuers_login_reaches_its_rows(issuer: Issuer) -> None:
-    tables = ("account", "session", "code", "refresh_token")
-    async with issuer.database.connect("county") as connection:
-        for table in tables:
-            with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await connection.fetch(f"SELECT * FROM issuer.{table}")
-    async with issuer.database.connect("sys_issuer") as connection:
-        for statement in (
-            "DELETE FROM issuer.account",
-            "UPDATE issuer.account SET realm = 'gov'",
-            "UPDATE issuer.code SET expires_at = now() + interval '1 day'",
-            "UPDATE issuer.session SET account_id = account_id",
-            "CREATE TABLE issuer.mine (id int)",
-        ):
-            with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await connection.execute(statement)
-        for table in tables:
-            await connection.fetch(f"SELECT * FROM issuer.{table} LIMIT 1")
-
-
 async def test_key_rotation_refuses_no_valid_token(issuer: Issuer, tmp_path: Path) -> None:
     """Add, wait for the caches, promote, wait for the tokens, retire: nobody with a valid token notices."""
     ahead = [0.0]
@@ -514,17 +403,9 @@ async def test_third_party_pages_on_loopback_may_call_the_token_endpoint(issuer:
 
 
 def _kid(token: str) -> str:
-    head = token.split(".")[0]
+    head = token.split(".", maxsplit=1)[0]
     return str(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"])
 
 
 def _at_realms(app: Any) -> Starlette:
     return Starlette(routes=[Mount("/realms", app)])
-
-
-async def _as_owner(folder: Path, statement: str) -> Any:
-    connection = await asyncpg.connect(host=str(folder), user="t_owner", database="issuer_test")
-    try:
-        return await connection.fetchval(statement)
-    finally:
-        await connection.close()
