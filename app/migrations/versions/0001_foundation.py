@@ -507,6 +507,93 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_calendar_day_day"), "calendar_day", ["day"], unique=False, schema="app")
     op.create_table(
+        "enterprise",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("credit_code", sa.String(length=18), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name_sort", sa.Text(collation="C"), nullable=False),
+        sa.Column("former_names", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("legal_representative", sa.Text(), nullable=True),
+        sa.Column("established_on", sa.Date(), nullable=True),
+        sa.Column("capital_wan", sa.Numeric(precision=18, scale=4), nullable=True),
+        sa.Column("registered_address", sa.Text(), nullable=True),
+        sa.Column("division_code", sa.String(length=9), nullable=True),
+        sa.Column("industry_code", sa.String(length=4), nullable=True),
+        sa.Column("employees", sa.Integer(), nullable=True),
+        sa.Column("revenue_wan", sa.Numeric(precision=18, scale=4), nullable=True),
+        sa.Column("assets_wan", sa.Numeric(precision=18, scale=4), nullable=True),
+        sa.Column("size_class", sa.String(length=8), nullable=True),
+        sa.Column("size_class_as_of", sa.Date(), nullable=True),
+        sa.Column(
+            "size_basis", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("supervision_categories", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("standardization_grade", sa.String(length=1), nullable=True),
+        sa.Column("contact_name", sa.Text(), nullable=True),
+        sa.Column("contact_phone", sa.String(length=20), nullable=True),
+        sa.Column("safety_licence_no", sa.String(length=64), nullable=True),
+        sa.Column("hazchem_licence_no", sa.String(length=64), nullable=True),
+        sa.Column("liability_policy_no", sa.String(length=64), nullable=True),
+        sa.Column("status", sa.String(length=16), server_default=sa.text("'UNVERIFIED'"), nullable=False),
+        sa.Column("lifecycle", sa.String(length=16), server_default=sa.text("'ACTIVE'"), nullable=False),
+        sa.Column("completeness", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("confirmed_on", sa.Date(), nullable=True),
+        sa.Column("claimed_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("verified_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("verified_by_name", sa.Text(), nullable=True),
+        sa.Column("locked_fields", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column(
+            "locks", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("lifecycle IN ('ACTIVE', 'SUSPENDED', 'CLOSED')", name=op.f("ck_enterprise_lifecycle")),
+        sa.CheckConstraint(
+            "size_class IN ('LARGE', 'MEDIUM', 'SMALL', 'MICRO')", name=op.f("ck_enterprise_size_class")
+        ),
+        sa.CheckConstraint("status IN ('UNVERIFIED', 'CLAIMED', 'VERIFIED')", name=op.f("ck_enterprise_status")),
+        sa.CheckConstraint("completeness BETWEEN 0 AND 100", name=op.f("ck_enterprise_completeness")),
+        sa.CheckConstraint(
+            "employees >= 0 AND capital_wan >= 0 AND revenue_wan >= 0 AND assets_wan >= 0",
+            name=op.f("ck_enterprise_amounts"),
+        ),
+        sa.ForeignKeyConstraint(["id"], ["app.tenant.id"], name=op.f("fk_enterprise_id")),
+        sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_enterprise_owner_key")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_enterprise")),
+        sa.UniqueConstraint("credit_code", name=op.f("uq_enterprise_credit_code")),
+        sa.UniqueConstraint("owner_key", "id", name=op.f("uq_enterprise_owner_key_id")),
+        sa.UniqueConstraint("owner_key", name=op.f("uq_enterprise_owner_key")),
+        schema="app",
+    )
+    op.create_index(
+        "ix_enterprise_city_key_name_sort", "enterprise", ["city_key", "name_sort"], unique=False, schema="app"
+    )
+    op.create_index("ix_enterprise_city_key_seq", "enterprise", ["city_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_enterprise_county_key_name_sort", "enterprise", ["county_key", "name_sort"], unique=False, schema="app"
+    )
+    op.create_index("ix_enterprise_county_key_seq", "enterprise", ["county_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_enterprise_enterprise_key_seq", "enterprise", ["enterprise_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index("ix_enterprise_owner_key_seq", "enterprise", ["owner_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_enterprise_park_key_seq", "enterprise", ["park_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_enterprise_province_key_name_sort", "enterprise", ["province_key", "name_sort"], unique=False, schema="app"
+    )
+    op.create_index("ix_enterprise_province_key_seq", "enterprise", ["province_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_enterprise_township_key_seq", "enterprise", ["township_key", "seq"], unique=False, schema="app")
+    op.create_table(
         "hosting",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("grantee_key", sa.Integer(), nullable=False),
@@ -714,6 +801,330 @@ def upgrade() -> None:
         ["table_id", "area_code", "valid_from"],
         unique=False,
         schema="app",
+    )
+    op.create_table(
+        "enterprise_change",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("enterprise_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column(
+            "before", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column(
+            "after", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("made_on", sa.Date(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("actor_name", sa.Text(), nullable=False),
+        sa.Column("actor_post", sa.Text(), server_default=sa.text("''"), nullable=False),
+        sa.Column("actor_agency", sa.Text(), nullable=False),
+        sa.Column("submitted_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("reviewed_by", sa.Uuid(), nullable=True),
+        sa.Column("reviewed_by_name", sa.Text(), nullable=True),
+        sa.Column("reviewed_by_post", sa.Text(), nullable=True),
+        sa.Column("reviewed_by_agency", sa.Text(), nullable=True),
+        sa.Column("reviewed_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("review_reason", sa.Text(), nullable=True),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "kind <> 'REVIEW' OR state <> 'ACCEPTED' OR reviewed_by_name IS NOT NULL",
+            name=op.f("ck_enterprise_change_accepted"),
+        ),
+        sa.CheckConstraint("kind = 'REVIEW' OR state = 'ACCEPTED'", name=op.f("ck_enterprise_change_reviewed_kind")),
+        sa.CheckConstraint(
+            "kind IN ('EDIT', 'REVIEW', 'VERIFY', 'LOCK', 'CONFIRM', 'CREATE')", name=op.f("ck_enterprise_change_kind")
+        ),
+        sa.CheckConstraint(
+            "state <> 'RETURNED' OR review_reason IS NOT NULL", name=op.f("ck_enterprise_change_returned_with_reason")
+        ),
+        sa.CheckConstraint(
+            "state IN ('DRAFT', 'SUBMITTED', 'ACCEPTED', 'RETURNED', 'WITHDRAWN')",
+            name=op.f("ck_enterprise_change_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner_key", "enterprise_id"],
+            ["app.enterprise.owner_key", "app.enterprise.id"],
+            name=op.f("fk_enterprise_change_owner_key_enterprise_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_enterprise_change")),
+        sa.UniqueConstraint("owner_key", "id", name=op.f("uq_enterprise_change_owner_key_id")),
+        schema="app",
+    )
+    op.create_index(
+        "ix_enterprise_change_city_key_seq", "enterprise_change", ["city_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_change_county_key_seq", "enterprise_change", ["county_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_change_enterprise_id", "enterprise_change", ["enterprise_id", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_change_enterprise_key_seq",
+        "enterprise_change",
+        ["enterprise_key", "seq"],
+        unique=False,
+        schema="app",
+    )
+    op.create_index(
+        "ix_enterprise_change_owner_key_seq", "enterprise_change", ["owner_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_change_park_key_seq", "enterprise_change", ["park_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_change_province_key_seq",
+        "enterprise_change",
+        ["province_key", "seq"],
+        unique=False,
+        schema="app",
+    )
+    op.create_index(
+        "ix_enterprise_change_township_key_seq",
+        "enterprise_change",
+        ["township_key", "seq"],
+        unique=False,
+        schema="app",
+    )
+    op.create_index(
+        "uq_enterprise_change_open",
+        "enterprise_change",
+        ["owner_key"],
+        unique=True,
+        schema="app",
+        postgresql_where=sa.text("kind = 'REVIEW' AND state IN ('DRAFT', 'SUBMITTED')"),
+    )
+    op.create_table(
+        "enterprise_person",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("enterprise_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("appointed_on", sa.Date(), nullable=True),
+        sa.Column("left_on", sa.Date(), nullable=True),
+        sa.Column("phone_masked", sa.String(length=20), nullable=True),
+        sa.Column("certificate_type", sa.Text(), nullable=True),
+        sa.Column("certificate_no_masked", sa.String(length=64), nullable=True),
+        sa.Column("certificate_expires_on", sa.Date(), nullable=True),
+        sa.Column("state", sa.String(length=8), server_default=sa.text("'ACTIVE'"), nullable=False),
+        sa.Column("written_by", sa.Uuid(), nullable=True),
+        sa.Column("void_reason", sa.Text(), nullable=True),
+        sa.Column("voided_by", sa.Uuid(), nullable=True),
+        sa.Column("voided_by_name", sa.Text(), nullable=True),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "role IN ('HEAD', 'SAFETY_DIRECTOR', 'SAFETY_MANAGER', 'SAFETY_ENGINEER', 'OPERATOR')",
+            name=op.f("ck_enterprise_person_role"),
+        ),
+        sa.CheckConstraint(
+            "state = 'ACTIVE' OR (void_reason IS NOT NULL AND voided_by IS NOT NULL)",
+            name=op.f("ck_enterprise_person_void"),
+        ),
+        sa.CheckConstraint("state IN ('ACTIVE', 'VOID')", name=op.f("ck_enterprise_person_state")),
+        sa.CheckConstraint("left_on >= appointed_on", name=op.f("ck_enterprise_person_dates")),
+        sa.CheckConstraint("voided_by <> written_by", name=op.f("ck_enterprise_person_second_person")),
+        sa.ForeignKeyConstraint(
+            ["owner_key", "enterprise_id"],
+            ["app.enterprise.owner_key", "app.enterprise.id"],
+            name=op.f("fk_enterprise_person_owner_key_enterprise_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_enterprise_person")),
+        sa.UniqueConstraint("owner_key", "id", name=op.f("uq_enterprise_person_owner_key_id")),
+        schema="app",
+    )
+    op.create_index(
+        "ix_enterprise_person_city_key_seq", "enterprise_person", ["city_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_person_county_key_seq", "enterprise_person", ["county_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_person_enterprise_id", "enterprise_person", ["enterprise_id", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_person_enterprise_key_seq",
+        "enterprise_person",
+        ["enterprise_key", "seq"],
+        unique=False,
+        schema="app",
+    )
+    op.create_index(
+        "ix_enterprise_person_owner_key_seq", "enterprise_person", ["owner_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_person_park_key_seq", "enterprise_person", ["park_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_enterprise_person_province_key_seq",
+        "enterprise_person",
+        ["province_key", "seq"],
+        unique=False,
+        schema="app",
+    )
+    op.create_index(
+        "ix_enterprise_person_township_key_seq",
+        "enterprise_person",
+        ["township_key", "seq"],
+        unique=False,
+        schema="app",
+    )
+    op.create_table(
+        "registration",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("state", sa.String(length=16), server_default=sa.text("'RECEIVED'"), nullable=False),
+        sa.Column("credit_code", sa.String(length=18), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("division_code", sa.String(length=9), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("longitude", sa.Double(), nullable=True),
+        sa.Column("latitude", sa.Double(), nullable=True),
+        sa.Column("contact_name", sa.Text(), nullable=False),
+        sa.Column("contact_phone", sa.String(length=20), nullable=False),
+        sa.Column("phone_masked", sa.String(length=20), nullable=False),
+        sa.Column("industry_code", sa.String(length=4), nullable=True),
+        sa.Column("park_id", sa.Uuid(), nullable=True),
+        sa.Column("enterprise_id", sa.Uuid(), nullable=True),
+        sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("decided_by_name", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("kind IN ('NEW', 'CLAIM')", name=op.f("ck_registration_kind")),
+        sa.CheckConstraint(
+            "state <> 'REFUSED' OR reason IS NOT NULL", name=op.f("ck_registration_refused_with_reason")
+        ),
+        sa.CheckConstraint("state = 'RECEIVED' OR decided_at IS NOT NULL", name=op.f("ck_registration_decided")),
+        sa.CheckConstraint(
+            "state IN ('RECEIVED', 'APPROVED', 'REFUSED', 'CLAIM_CONFIRMED')", name=op.f("ck_registration_state")
+        ),
+        sa.CheckConstraint("(longitude IS NULL) = (latitude IS NULL)", name=op.f("ck_registration_point")),
+        sa.ForeignKeyConstraint(["enterprise_id"], ["app.enterprise.id"], name=op.f("fk_registration_enterprise_id")),
+        sa.ForeignKeyConstraint(["park_id"], ["app.agency.id"], name=op.f("fk_registration_park_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registration")),
+        schema="app",
+    )
+    op.create_index("ix_registration_city_key_seq", "registration", ["city_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_registration_county_key_seq", "registration", ["county_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_registration_enterprise_id", "registration", ["enterprise_id"], unique=False, schema="app")
+    op.create_index(
+        "ix_registration_enterprise_key_seq", "registration", ["enterprise_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_registration_open",
+        "registration",
+        ["credit_code", "seq"],
+        unique=False,
+        schema="app",
+        postgresql_where=sa.text("state = 'RECEIVED'"),
+    )
+    op.create_index("ix_registration_owner_key_seq", "registration", ["owner_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_registration_park_key_seq", "registration", ["park_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_registration_province_key_seq", "registration", ["province_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_registration_township_key_seq", "registration", ["township_key", "seq"], unique=False, schema="app"
+    )
+    op.create_table(
+        "site",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("enterprise_id", sa.Uuid(), nullable=False),
+        sa.Column("enterprise_name", sa.Text(), nullable=False),
+        sa.Column("place_id", sa.Uuid(), nullable=False),
+        sa.Column("park_id", sa.Uuid(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("division_code", sa.String(length=9), nullable=False),
+        sa.Column("division_on", sa.Date(), nullable=False),
+        sa.Column("longitude", sa.Double(), nullable=True),
+        sa.Column("latitude", sa.Double(), nullable=True),
+        sa.Column("area_m2", sa.Numeric(precision=14, scale=2), nullable=True),
+        sa.Column("is_main", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("position_warning_m", sa.Integer(), nullable=True),
+        sa.Column("state", sa.String(length=8), server_default=sa.text("'ACTIVE'"), nullable=False),
+        sa.Column("closed_on", sa.Date(), nullable=True),
+        sa.Column("close_reason", sa.Text(), nullable=True),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("state = 'ACTIVE' OR close_reason IS NOT NULL", name=op.f("ck_site_closed_with_reason")),
+        sa.CheckConstraint("state IN ('ACTIVE', 'CLOSED')", name=op.f("ck_site_state")),
+        sa.CheckConstraint("(longitude IS NULL) = (latitude IS NULL)", name=op.f("ck_site_point")),
+        sa.CheckConstraint("area_m2 >= 0", name=op.f("ck_site_area")),
+        sa.CheckConstraint(
+            "longitude BETWEEN -180 AND 180 AND latitude BETWEEN -90 AND 90", name=op.f("ck_site_earth")
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner_key", "enterprise_id"],
+            ["app.enterprise.owner_key", "app.enterprise.id"],
+            name=op.f("fk_site_owner_key_enterprise_id"),
+        ),
+        sa.ForeignKeyConstraint(["park_id"], ["app.agency.id"], name=op.f("fk_site_park_id")),
+        sa.ForeignKeyConstraint(["place_id"], ["app.agency.id"], name=op.f("fk_site_place_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_site")),
+        sa.UniqueConstraint("owner_key", "id", name=op.f("uq_site_owner_key_id")),
+        schema="app",
+    )
+    op.create_index("ix_site_city_key_seq", "site", ["city_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_site_county_key_seq", "site", ["county_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_site_enterprise_id", "site", ["enterprise_id", "seq"], unique=False, schema="app")
+    op.create_index("ix_site_enterprise_key_seq", "site", ["enterprise_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_site_owner_key_seq", "site", ["owner_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_site_park_key_seq", "site", ["park_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_site_province_key_seq", "site", ["province_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_site_township_key_seq", "site", ["township_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "uq_site_main",
+        "site",
+        ["owner_key"],
+        unique=True,
+        schema="app",
+        postgresql_where=sa.text("is_main AND state = 'ACTIVE'"),
     )
     op.create_table(
         "standard_row",
@@ -1326,6 +1737,76 @@ def upgrade() -> None:
     )
     op.execute("GRANT INSERT ON app.calendar_day TO anlan_sys_seed")
     op.execute("GRANT SELECT ON app.calendar_day TO anlan_definer")
+    op.execute("ALTER TABLE app.enterprise ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.enterprise FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY by_incident_call ON app.enterprise FOR SELECT TO anlan_assigned USING (enterprise_key = ANY ((select array_agg(g.enterprise_key) from app.incident_call g where nullif(current_setting('app.today', true), '')::date between g.valid_from and g.valid_to)::int[]))"
+    )
+    op.execute(
+        "CREATE POLICY by_scope_grant ON app.enterprise FOR SELECT TO anlan_assigned USING (enterprise_key = ANY ((select array_agg(g.enterprise_key) from app.scope_grant g where nullif(current_setting('app.today', true), '')::date between g.valid_from and g.valid_to)::int[]))"
+    )
+    op.execute("CREATE POLICY definer_select ON app.enterprise FOR SELECT TO anlan_definer USING (true)")
+    op.execute(
+        "CREATE POLICY lv_assigned ON app.enterprise FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_city ON app.enterprise FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_county ON app.enterprise FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_enterprise ON app.enterprise FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_park ON app.enterprise FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_province ON app.enterprise FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute("CREATE POLICY sys_move ON app.enterprise FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
+    op.execute("CREATE POLICY sys_seed ON app.enterprise FOR ALL TO anlan_sys_seed USING (true) WITH CHECK (true)")
+    op.execute(
+        "GRANT SELECT ON app.enterprise TO anlan_province, anlan_city, anlan_county, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_seed, anlan_sys_move"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, name_sort, status, claimed_at, division_code, contact_name, contact_phone, completeness, version, name, credit_code, legal_representative, industry_code, registered_address) ON app.enterprise TO anlan_county"
+    )
+    op.execute(
+        "GRANT UPDATE (legal_representative, industry_code, registered_address, established_on, capital_wan, division_code, employees, revenue_wan, assets_wan, supervision_categories, standardization_grade, contact_name, contact_phone, safety_licence_no, hazchem_licence_no, liability_policy_no, size_class, size_class_as_of, size_basis, completeness, version, updated_at, lifecycle, confirmed_on) ON app.enterprise TO anlan_enterprise"
+    )
+    op.execute(
+        "GRANT UPDATE (name, credit_code, legal_representative, industry_code, registered_address, size_class, size_class_as_of, size_basis, completeness, version, updated_at, name_sort, former_names, status, lifecycle, claimed_at, verified_at, verified_by_name) ON app.enterprise TO anlan_county"
+    )
+    op.execute("GRANT UPDATE (locked_fields, locks, version, updated_at) ON app.enterprise TO anlan_province")
+    op.execute("GRANT UPDATE (locked_fields, locks, version, updated_at) ON app.enterprise TO anlan_city")
+    op.execute("GRANT INSERT ON app.enterprise TO anlan_sys_seed")
+    op.execute("GRANT UPDATE ON app.enterprise TO anlan_sys_move")
+    op.execute("GRANT SELECT ON app.enterprise TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_enterprise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'enterprise'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT ON app.enterprise FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_enterprise()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_enterprise() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_enterprise() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_enterprise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (o.province_key, o.city_key, o.county_key, o.township_key, o.park_key, o.enterprise_key);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.enterprise REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_enterprise()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_enterprise() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_enterprise() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.guard_enterprise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nBEGIN\n  IF session_user = 'anlan_enterprise' AND ((NEW.name IS DISTINCT FROM OLD.name AND (OLD.name IS NOT NULL OR OLD.status = 'VERIFIED')) OR (NEW.credit_code IS DISTINCT FROM OLD.credit_code AND (OLD.credit_code IS NOT NULL OR OLD.status = 'VERIFIED')) OR (NEW.legal_representative IS DISTINCT FROM OLD.legal_representative AND (OLD.legal_representative IS NOT NULL OR OLD.status = 'VERIFIED')) OR (NEW.industry_code IS DISTINCT FROM OLD.industry_code AND (OLD.industry_code IS NOT NULL OR OLD.status = 'VERIFIED')) OR (NEW.registered_address IS DISTINCT FROM OLD.registered_address AND (OLD.registered_address IS NOT NULL OR OLD.status = 'VERIFIED'))) THEN\n    RAISE insufficient_privilege USING MESSAGE = 'the county reviews changes of this field';\n  END IF;\n  IF EXISTS (SELECT FROM unnest(OLD.locked_fields) AS l(name)\n      WHERE to_jsonb(NEW) -> l.name IS DISTINCT FROM to_jsonb(OLD) -> l.name) THEN\n    RAISE insufficient_privilege USING MESSAGE = 'a higher authority has locked this field';\n  END IF;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER guard BEFORE UPDATE ON app.enterprise FOR EACH ROW WHEN (session_user IN ('anlan_enterprise', 'anlan_county')) EXECUTE FUNCTION app.guard_enterprise()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.guard_enterprise() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.guard_enterprise() OWNER TO anlan_definer")
     op.execute("ALTER TABLE app.hosting ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.hosting FORCE ROW LEVEL SECURITY")
     op.execute("CREATE POLICY definer_select ON app.hosting FOR SELECT TO anlan_definer USING (true)")
@@ -1625,6 +2106,235 @@ def upgrade() -> None:
     )
     op.execute("REVOKE ALL ON FUNCTION app.guard_standard_version() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.guard_standard_version() OWNER TO anlan_definer")
+    op.execute("ALTER TABLE app.enterprise_change ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.enterprise_change FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY lv_city ON app.enterprise_change FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_county ON app.enterprise_change FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_enterprise ON app.enterprise_change FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_park ON app.enterprise_change FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_province ON app.enterprise_change FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY sys_move ON app.enterprise_change FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)"
+    )
+    op.execute(
+        "CREATE POLICY sys_seed ON app.enterprise_change FOR ALL TO anlan_sys_seed USING (true) WITH CHECK (true)"
+    )
+    op.execute(
+        "GRANT SELECT ON app.enterprise_change TO anlan_province, anlan_city, anlan_county, anlan_park, anlan_enterprise, anlan_sys_seed, anlan_sys_move"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, enterprise_id, kind, state, before, after, reason, actor_id, actor_name, actor_post, actor_agency, made_on, version) ON app.enterprise_change TO anlan_enterprise"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, enterprise_id, kind, state, before, after, reason, actor_id, actor_name, actor_post, actor_agency, made_on, version) ON app.enterprise_change TO anlan_county"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, enterprise_id, kind, state, before, after, reason, actor_id, actor_name, actor_post, actor_agency, made_on, version) ON app.enterprise_change TO anlan_city"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, enterprise_id, kind, state, before, after, reason, actor_id, actor_name, actor_post, actor_agency, made_on, version) ON app.enterprise_change TO anlan_province"
+    )
+    op.execute(
+        "GRANT UPDATE (state, before, after, reason, submitted_at, version, updated_at, actor_id, actor_name, actor_post) ON app.enterprise_change TO anlan_enterprise"
+    )
+    op.execute(
+        "GRANT UPDATE (state, reviewed_by, reviewed_by_name, reviewed_by_post, reviewed_by_agency, reviewed_at, review_reason, version, updated_at) ON app.enterprise_change TO anlan_county"
+    )
+    op.execute("GRANT INSERT ON app.enterprise_change TO anlan_sys_seed")
+    op.execute("GRANT UPDATE ON app.enterprise_change TO anlan_sys_move")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_enterprise_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'enterprise_change'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  IF NEW.state = 'DRAFT' THEN\n    SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.author_key;\n    NEW.province_key := CASE WHEN o.kind = 'PROVINCE' THEN o.key END;\n    NEW.city_key := CASE WHEN o.kind = 'CITY' THEN o.key END;\n    NEW.county_key := CASE WHEN o.kind = 'COUNTY' THEN o.key END;\n    NEW.township_key := CASE WHEN o.kind = 'TOWNSHIP' THEN o.key END;\n    NEW.park_key := CASE WHEN o.kind = 'PARK' THEN o.key END;\n    NEW.enterprise_key := CASE WHEN o.kind = 'ENTERPRISE' THEN o.key END;\n  END IF;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT OR UPDATE OF state ON app.enterprise_change FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_enterprise_change()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_enterprise_change() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_enterprise_change() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_enterprise_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (o.province_key, o.city_key, o.county_key, o.township_key, o.park_key, o.enterprise_key) AND a.state <> 'DRAFT';\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.enterprise_change REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_enterprise_change()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_enterprise_change() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_enterprise_change() OWNER TO anlan_definer")
+    op.execute("ALTER TABLE app.enterprise_person ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.enterprise_person FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY by_incident_call ON app.enterprise_person FOR SELECT TO anlan_assigned USING (enterprise_key = ANY ((select array_agg(g.enterprise_key) from app.incident_call g where nullif(current_setting('app.today', true), '')::date between g.valid_from and g.valid_to)::int[]))"
+    )
+    op.execute(
+        "CREATE POLICY by_scope_grant ON app.enterprise_person FOR SELECT TO anlan_assigned USING (enterprise_key = ANY ((select array_agg(g.enterprise_key) from app.scope_grant g where nullif(current_setting('app.today', true), '')::date between g.valid_from and g.valid_to)::int[]))"
+    )
+    op.execute(
+        "CREATE POLICY lv_assigned ON app.enterprise_person FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_city ON app.enterprise_person FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_county ON app.enterprise_person FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_enterprise ON app.enterprise_person FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_park ON app.enterprise_person FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_province ON app.enterprise_person FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY sys_move ON app.enterprise_person FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)"
+    )
+    op.execute(
+        "CREATE POLICY sys_seed ON app.enterprise_person FOR ALL TO anlan_sys_seed USING (true) WITH CHECK (true)"
+    )
+    op.execute(
+        "GRANT SELECT ON app.enterprise_person TO anlan_province, anlan_city, anlan_county, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_seed, anlan_sys_move"
+    )
+    op.execute(
+        "GRANT INSERT (id, enterprise_id, version, name, role, appointed_on, left_on, phone_masked, certificate_type, certificate_no_masked, certificate_expires_on, written_by) ON app.enterprise_person TO anlan_enterprise"
+    )
+    op.execute(
+        "GRANT UPDATE (name, role, appointed_on, left_on, phone_masked, certificate_type, certificate_no_masked, certificate_expires_on, written_by, state, void_reason, voided_by, voided_by_name, version, updated_at) ON app.enterprise_person TO anlan_enterprise"
+    )
+    op.execute("GRANT INSERT ON app.enterprise_person TO anlan_sys_seed")
+    op.execute("GRANT UPDATE ON app.enterprise_person TO anlan_sys_move")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_enterprise_person() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'enterprise_person'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT ON app.enterprise_person FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_enterprise_person()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_enterprise_person() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_enterprise_person() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_enterprise_person() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (o.province_key, o.city_key, o.county_key, o.township_key, o.park_key, o.enterprise_key);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.enterprise_person REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_enterprise_person()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_enterprise_person() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_enterprise_person() OWNER TO anlan_definer")
+    op.execute("ALTER TABLE app.registration ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.registration FORCE ROW LEVEL SECURITY")
+    op.execute("CREATE POLICY definer_insert ON app.registration FOR INSERT TO anlan_definer WITH CHECK (true)")
+    op.execute("CREATE POLICY definer_select ON app.registration FOR SELECT TO anlan_definer USING (true)")
+    op.execute(
+        "CREATE POLICY lv_county ON app.registration FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute("CREATE POLICY sys_move ON app.registration FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
+    op.execute(
+        "CREATE POLICY sys_retention ON app.registration FOR ALL TO anlan_sys_retention USING (true) WITH CHECK (true)"
+    )
+    op.execute("CREATE POLICY sys_seed ON app.registration FOR ALL TO anlan_sys_seed USING (true) WITH CHECK (true)")
+    op.execute("GRANT SELECT ON app.registration TO anlan_county, anlan_sys_seed, anlan_sys_move, anlan_sys_retention")
+    op.execute(
+        "GRANT UPDATE (kind, state, decided_by, decided_by_name, decided_at, reason, enterprise_id, version, updated_at) ON app.registration TO anlan_county"
+    )
+    op.execute("GRANT INSERT ON app.registration TO anlan_sys_seed")
+    op.execute("GRANT UPDATE ON app.registration TO anlan_sys_move")
+    op.execute("GRANT DELETE ON app.registration TO anlan_sys_retention")
+    op.execute("GRANT SELECT, INSERT ON app.registration TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_registration() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'registration'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  NEW.enterprise_key := NULL;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT ON app.registration FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_registration()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_registration() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_registration() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_registration() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key) IS DISTINCT FROM (o.province_key, o.city_key, o.county_key, o.township_key, o.park_key);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.registration REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_registration()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_registration() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_registration() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.registration_receive(p_id uuid, p_credit_code text, p_name text, p_county_code text, p_division_code text, p_address text, p_longitude double precision, p_latitude double precision, p_contact_name text, p_contact_phone text, p_phone_masked text, p_industry_code text, p_park_id uuid) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  known uuid;\n  routed int;\n  named int;\nBEGIN\n  PERFORM pg_advisory_xact_lock(hashtextextended('app.registration:' || p_credit_code, 0));\n  SELECT t.key INTO named FROM app.tenant t\n   WHERE t.kind = 'COUNTY' AND t.division_code = p_county_code AND t.status = 'ACTIVE';\n  IF NOT FOUND THEN RAISE check_violation USING MESSAGE = 'no such county'; END IF;\n  SELECT e.id, t.county_key INTO known, routed FROM app.tenant t LEFT JOIN app.enterprise e ON e.id = t.id\n   WHERE t.credit_code = p_credit_code;\n  IF routed IS NULL THEN\n    SELECT r.owner_key INTO routed FROM app.registration r\n     WHERE r.credit_code = p_credit_code AND r.state = 'RECEIVED' ORDER BY r.seq LIMIT 1;\n  END IF;\n  INSERT INTO app.registration (id, owner_key, kind, credit_code, name, division_code, address, longitude, latitude,\n    contact_name, contact_phone, phone_masked, industry_code, park_id, enterprise_id)\n  VALUES (p_id, coalesce(routed, named), CASE WHEN routed IS NULL THEN 'NEW' ELSE 'CLAIM' END, p_credit_code, p_name,\n    p_division_code, p_address, p_longitude, p_latitude, p_contact_name, p_contact_phone, p_phone_masked,\n    p_industry_code, p_park_id, known);\nEND\n$$"
+    )
+    op.execute(
+        "REVOKE ALL ON FUNCTION app.registration_receive(uuid, text, text, text, text, text, double precision, double precision, text, text, text, text, uuid) FROM PUBLIC"
+    )
+    op.execute(
+        "GRANT EXECUTE ON FUNCTION app.registration_receive(uuid, text, text, text, text, text, double precision, double precision, text, text, text, text, uuid) TO anlan_public, anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise"
+    )
+    op.execute(
+        "ALTER FUNCTION app.registration_receive(uuid, text, text, text, text, text, double precision, double precision, text, text, text, text, uuid) OWNER TO anlan_definer"
+    )
+    op.execute("ALTER TABLE app.site ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.site FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY by_incident_call ON app.site FOR SELECT TO anlan_assigned USING (enterprise_key = ANY ((select array_agg(g.enterprise_key) from app.incident_call g where nullif(current_setting('app.today', true), '')::date between g.valid_from and g.valid_to)::int[]))"
+    )
+    op.execute(
+        "CREATE POLICY by_scope_grant ON app.site FOR SELECT TO anlan_assigned USING (enterprise_key = ANY ((select array_agg(g.enterprise_key) from app.scope_grant g where nullif(current_setting('app.today', true), '')::date between g.valid_from and g.valid_to)::int[]))"
+    )
+    op.execute("CREATE POLICY definer_select ON app.site FOR SELECT TO anlan_definer USING (true)")
+    op.execute(
+        "CREATE POLICY lv_assigned ON app.site FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_city ON app.site FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_county ON app.site FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_enterprise ON app.site FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_park ON app.site FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_province ON app.site FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute("CREATE POLICY sys_move ON app.site FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
+    op.execute("CREATE POLICY sys_seed ON app.site FOR ALL TO anlan_sys_seed USING (true) WITH CHECK (true)")
+    op.execute(
+        "GRANT SELECT ON app.site TO anlan_province, anlan_city, anlan_county, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_seed, anlan_sys_move"
+    )
+    op.execute(
+        "GRANT INSERT (id, enterprise_id, version, name, address, division_code, division_on, place_id, park_id, longitude, latitude, area_m2, is_main, enterprise_name, position_warning_m) ON app.site TO anlan_enterprise"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, enterprise_id, version, name, address, division_code, division_on, place_id, park_id, longitude, latitude, area_m2, is_main, enterprise_name, position_warning_m) ON app.site TO anlan_county"
+    )
+    op.execute(
+        "GRANT UPDATE (name, address, division_code, division_on, place_id, park_id, longitude, latitude, area_m2, is_main, enterprise_name, position_warning_m, state, closed_on, close_reason, version, updated_at) ON app.site TO anlan_enterprise"
+    )
+    op.execute("GRANT INSERT ON app.site TO anlan_sys_seed")
+    op.execute("GRANT UPDATE ON app.site TO anlan_sys_move")
+    op.execute("GRANT SELECT ON app.site TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_site() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.id = NEW.place_id AND t.kind IN ('COUNTY', 'TOWNSHIP');\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'site'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  SELECT t.enterprise_key INTO NEW.enterprise_key FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NEW.park_id IS NOT NULL THEN\n    SELECT p.key INTO NEW.park_key FROM app.tenant p\n     WHERE p.id = NEW.park_id AND p.kind = 'PARK' AND p.province_key = NEW.province_key;\n    IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such park'; END IF;\n  ELSE\n    NEW.park_key := NULL;\n  END IF;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT OR UPDATE OF place_id, park_id ON app.site FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_site()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_site() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_site() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_site() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant p ON p.id = a.place_id\n   LEFT JOIN app.tenant h ON h.id = a.park_id LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key)\n      IS DISTINCT FROM\n      (p.province_key, p.city_key, p.county_key, p.township_key, h.key, o.enterprise_key);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.site REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_site()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_site() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_site() OWNER TO anlan_definer")
     op.execute(
         "GRANT SELECT ON app.standard_row TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
@@ -1678,13 +2388,67 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.execute("DROP POLICY by_incident_call ON app.site")
+    op.execute("DROP POLICY by_scope_grant ON app.site")
+    op.execute("DROP POLICY by_incident_call ON app.enterprise_person")
+    op.execute("DROP POLICY by_scope_grant ON app.enterprise_person")
     op.execute("DROP POLICY by_hosting ON app.membership")
+    op.execute("DROP POLICY by_incident_call ON app.enterprise")
+    op.execute("DROP POLICY by_scope_grant ON app.enterprise")
     op.execute("DROP POLICY by_hosting ON app.tenant")
     op.execute("DROP POLICY by_incident_call ON app.tenant")
     op.execute("DROP POLICY by_scope_grant ON app.tenant")
     op.drop_index("ix_standard_row_position", table_name="standard_row", schema="app")
     op.drop_index("ix_standard_row_parent", table_name="standard_row", schema="app")
     op.drop_table("standard_row", schema="app")
+    op.drop_index(
+        "uq_site_main", table_name="site", schema="app", postgresql_where=sa.text("is_main AND state = 'ACTIVE'")
+    )
+    op.drop_index("ix_site_township_key_seq", table_name="site", schema="app")
+    op.drop_index("ix_site_province_key_seq", table_name="site", schema="app")
+    op.drop_index("ix_site_park_key_seq", table_name="site", schema="app")
+    op.drop_index("ix_site_owner_key_seq", table_name="site", schema="app")
+    op.drop_index("ix_site_enterprise_key_seq", table_name="site", schema="app")
+    op.drop_index("ix_site_enterprise_id", table_name="site", schema="app")
+    op.drop_index("ix_site_county_key_seq", table_name="site", schema="app")
+    op.drop_index("ix_site_city_key_seq", table_name="site", schema="app")
+    op.drop_table("site", schema="app")
+    op.drop_index("ix_registration_township_key_seq", table_name="registration", schema="app")
+    op.drop_index("ix_registration_province_key_seq", table_name="registration", schema="app")
+    op.drop_index("ix_registration_park_key_seq", table_name="registration", schema="app")
+    op.drop_index("ix_registration_owner_key_seq", table_name="registration", schema="app")
+    op.drop_index(
+        "ix_registration_open", table_name="registration", schema="app", postgresql_where=sa.text("state = 'RECEIVED'")
+    )
+    op.drop_index("ix_registration_enterprise_key_seq", table_name="registration", schema="app")
+    op.drop_index("ix_registration_enterprise_id", table_name="registration", schema="app")
+    op.drop_index("ix_registration_county_key_seq", table_name="registration", schema="app")
+    op.drop_index("ix_registration_city_key_seq", table_name="registration", schema="app")
+    op.drop_table("registration", schema="app")
+    op.drop_index("ix_enterprise_person_township_key_seq", table_name="enterprise_person", schema="app")
+    op.drop_index("ix_enterprise_person_province_key_seq", table_name="enterprise_person", schema="app")
+    op.drop_index("ix_enterprise_person_park_key_seq", table_name="enterprise_person", schema="app")
+    op.drop_index("ix_enterprise_person_owner_key_seq", table_name="enterprise_person", schema="app")
+    op.drop_index("ix_enterprise_person_enterprise_key_seq", table_name="enterprise_person", schema="app")
+    op.drop_index("ix_enterprise_person_enterprise_id", table_name="enterprise_person", schema="app")
+    op.drop_index("ix_enterprise_person_county_key_seq", table_name="enterprise_person", schema="app")
+    op.drop_index("ix_enterprise_person_city_key_seq", table_name="enterprise_person", schema="app")
+    op.drop_table("enterprise_person", schema="app")
+    op.drop_index(
+        "uq_enterprise_change_open",
+        table_name="enterprise_change",
+        schema="app",
+        postgresql_where=sa.text("kind = 'REVIEW' AND state IN ('DRAFT', 'SUBMITTED')"),
+    )
+    op.drop_index("ix_enterprise_change_township_key_seq", table_name="enterprise_change", schema="app")
+    op.drop_index("ix_enterprise_change_province_key_seq", table_name="enterprise_change", schema="app")
+    op.drop_index("ix_enterprise_change_park_key_seq", table_name="enterprise_change", schema="app")
+    op.drop_index("ix_enterprise_change_owner_key_seq", table_name="enterprise_change", schema="app")
+    op.drop_index("ix_enterprise_change_enterprise_key_seq", table_name="enterprise_change", schema="app")
+    op.drop_index("ix_enterprise_change_enterprise_id", table_name="enterprise_change", schema="app")
+    op.drop_index("ix_enterprise_change_county_key_seq", table_name="enterprise_change", schema="app")
+    op.drop_index("ix_enterprise_change_city_key_seq", table_name="enterprise_change", schema="app")
+    op.drop_table("enterprise_change", schema="app")
     op.drop_index("ix_standard_version_force", table_name="standard_version", schema="app")
     op.drop_table("standard_version", schema="app")
     op.drop_index("ix_scope_grant_township_key_seq", table_name="scope_grant", schema="app")
@@ -1726,6 +2490,17 @@ def downgrade() -> None:
     op.drop_index("ix_hosting_county_key_seq", table_name="hosting", schema="app")
     op.drop_index("ix_hosting_city_key_seq", table_name="hosting", schema="app")
     op.drop_table("hosting", schema="app")
+    op.drop_index("ix_enterprise_township_key_seq", table_name="enterprise", schema="app")
+    op.drop_index("ix_enterprise_province_key_seq", table_name="enterprise", schema="app")
+    op.drop_index("ix_enterprise_province_key_name_sort", table_name="enterprise", schema="app")
+    op.drop_index("ix_enterprise_park_key_seq", table_name="enterprise", schema="app")
+    op.drop_index("ix_enterprise_owner_key_seq", table_name="enterprise", schema="app")
+    op.drop_index("ix_enterprise_enterprise_key_seq", table_name="enterprise", schema="app")
+    op.drop_index("ix_enterprise_county_key_seq", table_name="enterprise", schema="app")
+    op.drop_index("ix_enterprise_county_key_name_sort", table_name="enterprise", schema="app")
+    op.drop_index("ix_enterprise_city_key_seq", table_name="enterprise", schema="app")
+    op.drop_index("ix_enterprise_city_key_name_sort", table_name="enterprise", schema="app")
+    op.drop_table("enterprise", schema="app")
     op.drop_index(op.f("ix_calendar_day_day"), table_name="calendar_day", schema="app")
     op.drop_table("calendar_day", schema="app")
     op.drop_index("ix_tenant_change_township_key_seq", table_name="tenant_change", schema="app")
@@ -1849,6 +2624,9 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION app.publish_agency()")
     op.execute("DROP FUNCTION app.fill_keys_tenant_change()")
     op.execute("DROP FUNCTION app.verify_keys_tenant_change()")
+    op.execute("DROP FUNCTION app.fill_keys_enterprise()")
+    op.execute("DROP FUNCTION app.verify_keys_enterprise()")
+    op.execute("DROP FUNCTION app.guard_enterprise()")
     op.execute("DROP FUNCTION app.fill_keys_hosting()")
     op.execute("DROP FUNCTION app.verify_keys_hosting()")
     op.execute("DROP FUNCTION app.fill_keys_incident_call()")
@@ -1858,6 +2636,17 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION app.fill_keys_scope_grant()")
     op.execute("DROP FUNCTION app.verify_keys_scope_grant()")
     op.execute("DROP FUNCTION app.guard_standard_version()")
+    op.execute("DROP FUNCTION app.fill_keys_enterprise_change()")
+    op.execute("DROP FUNCTION app.verify_keys_enterprise_change()")
+    op.execute("DROP FUNCTION app.fill_keys_enterprise_person()")
+    op.execute("DROP FUNCTION app.verify_keys_enterprise_person()")
+    op.execute("DROP FUNCTION app.fill_keys_registration()")
+    op.execute("DROP FUNCTION app.verify_keys_registration()")
+    op.execute(
+        "DROP FUNCTION app.registration_receive(p_id uuid, p_credit_code text, p_name text, p_county_code text, p_division_code text, p_address text, p_longitude double precision, p_latitude double precision, p_contact_name text, p_contact_phone text, p_phone_masked text, p_industry_code text, p_park_id uuid)"
+    )
+    op.execute("DROP FUNCTION app.fill_keys_site()")
+    op.execute("DROP FUNCTION app.verify_keys_site()")
     op.execute("DROP FUNCTION app.guard_standard_row()")
     op.execute("DROP SCHEMA issuer CASCADE")
     # ### end Alembic commands ###

@@ -1,0 +1,1 @@
+"""Enterprises: registration, claim, the file with its reviewed changes, sites and people."""
