@@ -9,7 +9,7 @@ Amounts never stand here: rules are data with a legal basis, an effective date a
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from app.kit.rules.calendar import DayKind, WorkingCalendar, end_of, legal_day
@@ -182,25 +182,21 @@ def compute(
         rule: the limit.
         trigger: day of the event that starts the clock (or before which it must be done); for hours the moment.
         calendar: working days.
-        pauses: days on which the clock stood still; overlapping ones count once.
+        pauses: days on which the clock stood still; overlapping ones count once. Only for limits of days, months and
+            years that run on from their trigger.
         extended: whether the extension was granted.
 
     Raises:
         DeadlineInputError: see there.
     """
     _check(rule, trigger, pauses, extended=extended)
-    if rule.span.unit is Unit.HOUR:
-        return _hours(rule, trigger, extended=extended)
-    start = legal_day(trigger) if isinstance(trigger, datetime) else trigger
-    spans = [rule.span, *([rule.extension] if extended and rule.extension else [])]
-    walk = _Walk(calendar, pauses, start, -1 if rule.direction is Direction.BEFORE else 1)
-    for index, span in enumerate(spans):
-        if index:
-            walk.note(Why.EXTENSION, f"+{span.amount} {span.counting} {span.unit} {rule.extension_basis}".strip())
-        if not walk.go(span):
-            return Deadline(rule, None, None, walk.provisional, walk.left, tuple(walk.steps))
-    walk.note(Why.DUE, "")
-    return Deadline(rule, walk.day, end_of(walk.day), walk.provisional, None, tuple(walk.steps))
+    try:
+        if rule.span.unit is Unit.HOUR:
+            return _hours(rule, trigger, extended=extended)
+        start = legal_day(trigger) if isinstance(trigger, datetime) else trigger
+        return _days_and_months(rule, start, calendar, pauses, extended=extended)
+    except OverflowError:
+        raise DeadlineInputError("TOO_LONG") from None
 
 
 def compare(before: Deadline, after: Deadline) -> tuple[Step, ...] | None:
@@ -223,6 +219,8 @@ def compare(before: Deadline, after: Deadline) -> tuple[Step, ...] | None:
 def add_months(day: date, months: int) -> tuple[date, bool]:
     """Return the day of the same number some months on (or back), and whether a shorter month cut it."""
     index = day.year * _MONTHS_PER_YEAR + day.month - 1 + months
+    if not MINYEAR <= index // _MONTHS_PER_YEAR < MAXYEAR:
+        raise OverflowError("outside the calendar of the language")
     first = date(index // _MONTHS_PER_YEAR, index % _MONTHS_PER_YEAR + 1, 1)
     last = (first + timedelta(days=31)).replace(day=1) - _DAY
     return (last, True) if day.day > last.day else (first.replace(day=day.day), False)
@@ -308,6 +306,25 @@ class _Walk:
         return True
 
 
+def _days_and_months(
+    rule: DeadlineRule,
+    start: date,
+    calendar: WorkingCalendar,
+    pauses: Sequence[Pause],
+    *,
+    extended: bool,
+) -> Deadline:
+    spans = [rule.span, *([rule.extension] if extended and rule.extension else [])]
+    walk = _Walk(calendar, pauses, start, -1 if rule.direction is Direction.BEFORE else 1)
+    for index, span in enumerate(spans):
+        if index:
+            walk.note(Why.EXTENSION, f"+{span.amount} {span.counting} {span.unit} {rule.extension_basis}".strip())
+        if not walk.go(span):
+            return Deadline(rule, None, None, walk.provisional, walk.left, tuple(walk.steps))
+    walk.note(Why.DUE, "")
+    return Deadline(rule, walk.day, end_of(walk.day), walk.provisional, None, tuple(walk.steps))
+
+
 def _hours(rule: DeadlineRule, trigger: date | datetime, *, extended: bool) -> Deadline:
     if not isinstance(trigger, datetime):
         raise DeadlineInputError("MOMENT_NEEDED")
@@ -333,7 +350,7 @@ def _check(rule: DeadlineRule, trigger: date | datetime, pauses: Sequence[Pause]
         raise DeadlineInputError("RULE_MALFORMED")
     if extended and (rule.extension is None or (rule.extension.unit is Unit.HOUR) is not clock):
         raise DeadlineInputError("EXTENSION_NOT_ALLOWED")
-    if pauses and not rule.pausable:
+    if pauses and (clock or rule.direction is Direction.BEFORE or not rule.pausable):
         raise DeadlineInputError("PAUSE_NOT_ALLOWED")
     if any(pause.last is not None and pause.last < pause.first for pause in pauses):
         raise DeadlineInputError("PAUSE_REVERSED")

@@ -90,7 +90,8 @@ def skipped_divisions() -> Mapping[str, int]:
     """Count what the division lists hold but cannot be placed, by level (decision 43)."""
     found: dict[str, int] = {}
     for row in read_rows("regions/divisions_unplaced.csv"):
-        found[row["level"]] = found.get(row["level"], 0) + 1
+        level = row["level"].upper()
+        found[level] = found.get(level, 0) + 1
     return found
 
 

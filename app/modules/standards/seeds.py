@@ -58,7 +58,7 @@ async def seed(connection: Connection) -> dict[str, int]:
         await _copy_tables(connection, list(shipped.tables()))
         await _copy_calendar(connection)
         added = {table: await _insert(connection, stage, table, columns) for stage, (table, columns) in _STAGE.items()}
-    return added | {f"skipped_{level}": count for level, count in shipped.skipped_divisions().items()}
+    return added | {f"skipped_{level.lower()}": count for level, count in shipped.skipped_divisions().items()}
 
 
 async def _copy(connection: Connection, stage: str, columns: Sequence[str], records: Iterable[Sequence[Any]]) -> None:
