@@ -159,6 +159,7 @@ class TenantChange(ScopeColumns, Stamped, Base):
     __tablename__ = "tenant_change"
     __table_args__ = (
         CheckConstraint("kind IN ('RENAME', 'MOVE', 'MERGE', 'SUCCEED', 'CLOSE')", name="kind"),
+        ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         {
             "info": {
                 "access": Access(
@@ -235,6 +236,7 @@ class Membership(ScopeColumns, Versioned, Stamped, Base):
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED', 'PENDING', 'ACTIVE', 'SUSPENDED', 'ENDED', 'REFUSED')", name="state"),
         UniqueConstraint("owner_key", "id"),
+        ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         Index("ix_membership_person", "person_id"),
         Index("ix_membership_slip", "slip_hash", unique=True, postgresql_where=text("slip_hash IS NOT NULL")),
         {
@@ -366,6 +368,7 @@ class ScopeGrant(_Grant, Base):
     __table_args__ = (
         CheckConstraint("valid_to >= valid_from", name="dates"),
         ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"]),
+        ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         _grant("enterprise", ("enterprise", "county")),
     )
 
@@ -377,6 +380,7 @@ class IncidentCall(_Grant, Base):
     __table_args__ = (
         CheckConstraint("valid_to >= valid_from", name="dates"),
         ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"]),
+        ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         _grant("enterprise", ("county", "city", "province"), "incident_id"),
     )
 
@@ -390,6 +394,7 @@ class Hosting(_Grant, Base):
     __table_args__ = (
         CheckConstraint("valid_to >= valid_from", name="dates"),
         ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"]),
+        ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         _grant("county", ("county", "city")),
     )
 
