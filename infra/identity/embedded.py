@@ -5,11 +5,13 @@ passwords and no second factor of its own (decision 46). It runs inside the web 
 product reaches it only by URL, as it would reach Keycloak, whose layout of addresses it has.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
+import httpx
 from authlib.oauth2 import OAuth2Error
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -30,12 +32,14 @@ from infra.identity.embedded_directory import EmbeddedDirectory
 from infra.identity.embedded_keys import RealmKeys, RotationError
 from infra.identity.embedded_schema import LOGIN
 from infra.identity.embedded_server import IssuerRequest, RealmServer
-from infra.identity.issuers import CLIENTS, REALMS, TIERS, IssuerConfig, certs_url, issuer_url
+from infra.identity.issuers import REALMS, embedded_issuer, issuer_url
 from infra.identity.port import Realm, TokenRefused
 from infra.identity.verifier import TokenVerifier
 from infra.secrets import Secrets
 
-__all__ = ["EmbeddedDirectory", "EmbeddedIssuerError", "RealmKeys", "RotationError", "issuer_app"]
+__all__ = ["EmbeddedDirectory", "EmbeddedIssuerError", "RealmKeys", "RotationError", "http_logout_sender", "issuer_app"]
+
+log = logging.getLogger(__name__)
 
 MAX_FORM = 16 * 1024
 _CARRIED = (
@@ -89,6 +93,19 @@ def issuer_app(
     return _LoopbackOnly(Starlette(routes=mounts))
 
 
+def http_logout_sender(http: httpx.AsyncClient) -> LogoutSender:
+    """Return a sender that posts logout tokens; a client that does not answer keeps nobody logged in."""
+
+    async def send(url: str, token: str) -> None:
+        try:
+            answer = await http.post(url, data={"logout_token": token}, timeout=3.0)
+            answer.raise_for_status()
+        except httpx.HTTPError as fault:
+            log.warning("logout not delivered to %s: %s", url, type(fault).__name__)
+
+    return send
+
+
 class _LoopbackOnly:
     """Answers this machine only, and only under a loopback name (a foreign page may rebind its own)."""
 
@@ -119,8 +136,7 @@ class _Endpoints:
         self._keys = RealmKeys(secrets, realm)
         self._clients = registered_clients(public_url, secrets, realm)
         self._server = RealmServer(realm, self._issuer, self._keys, self._clients)
-        own = IssuerConfig(self._issuer, TIERS[realm], CLIENTS, certs_url(self._issuer))
-        self._verifier = TokenVerifier({self._issuer: (own, self._keys)})
+        self._verifier = TokenVerifier({self._issuer: (embedded_issuer(public_url, realm), self._keys)})
 
     def routes(self) -> list[Route]:
         """Return the realm's addresses, those of Keycloak."""

@@ -22,14 +22,13 @@ from starlette.responses import JSONResponse, Response
 from infra.identity import embedded_store as store
 from infra.identity.embedded_clients import IssuerClient
 from infra.identity.embedded_keys import RealmKeys
-from infra.identity.issuers import AUDIENCE
+from infra.identity.issuers import AUDIENCE, LOGOUT_EVENT
 from infra.identity.port import Realm
 
 # Authlib's debug records hold tokens and codes in full.
 logging.getLogger("authlib").setLevel(logging.INFO)
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
-LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 
 

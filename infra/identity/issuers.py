@@ -1,5 +1,6 @@
 """Trusted issuers: each with the tiers it may speak for, its clients, and where its keys are."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ TIERS: Mapping[Realm, frozenset[str]] = {
 ALL_TIERS = frozenset().union(*TIERS.values())
 REALMS: tuple[Realm, ...] = ("gov", "ent")
 AUDIENCE = "anlan-api"
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+"""Name of the event in a logout token; an identifier, not an address to fetch."""
 CLIENTS = frozenset({"anlan-web", "anlan-public", "anlan-cli"})
 """Clients of the embedded issuer: our own web, third-party front ends, the command line."""
 
@@ -24,6 +27,8 @@ CLIENTS = frozenset({"anlan-web", "anlan-public", "anlan-cli"})
 class IssuerConfig:
     """One trusted issuer."""
 
+    name: str
+    """Short name, kept with people in the database: it stays when the address changes."""
     issuer: str
     """The value of ``iss``, compared character by character."""
     tiers: frozenset[str]
@@ -48,14 +53,20 @@ def certs_url(issuer: str) -> str:
 
 def embedded_issuers(public_url: str) -> tuple[IssuerConfig, ...]:
     """Return the two realms of the embedded issuer."""
-    urls = {realm: issuer_url(public_url, realm) for realm in REALMS}
-    return tuple(IssuerConfig(url, TIERS[realm], CLIENTS, certs_url(url)) for realm, url in urls.items())
+    return tuple(embedded_issuer(public_url, realm) for realm in REALMS)
+
+
+def embedded_issuer(public_url: str, realm: Realm) -> IssuerConfig:
+    """Return one realm of the embedded issuer."""
+    url = issuer_url(public_url, realm)
+    return IssuerConfig(realm, url, TIERS[realm], CLIENTS, certs_url(url))
 
 
 def trusted_issuers(settings: Settings) -> tuple[IssuerConfig, ...]:
     """Return the issuers of these settings; unset: the embedded ones.
 
-    Each entry of ``ANLAN_ISSUERS`` is ``{"issuer": URL, "tiers": [...], "clients": [...], "jwks_url": URL?}``.
+    Each entry of ``ANLAN_ISSUERS`` is
+    ``{"name": ..., "issuer": URL, "tiers": [...], "clients": [...], "jwks_url": URL?}``.
 
     Raises:
         SettingsError: names the entry and what is wrong with it.
@@ -65,14 +76,16 @@ def trusted_issuers(settings: Settings) -> tuple[IssuerConfig, ...]:
             raise SettingsError("ANLAN_ENV=production needs ANLAN_ISSUERS: the embedded issuer never serves it")
         return embedded_issuers(settings.public_url)
     found = tuple(_entry(number, raw, settings.env) for number, raw in enumerate(settings.issuers, start=1))
-    if len({config.issuer for config in found}) != len(found):
-        raise SettingsError("ANLAN_ISSUERS names an issuer twice; each may be there once")
+    if not len({config.issuer for config in found}) == len({config.name for config in found}) == len(found):
+        raise SettingsError("ANLAN_ISSUERS has a name or an issuer twice; each may be there once")
     return found
 
 
 def _entry(number: int, raw: Mapping[str, object], env: str) -> IssuerConfig:
     where = f"ANLAN_ISSUERS entry {number}"
-    issuer = raw.get("issuer")
+    name, issuer = raw.get("name"), raw.get("issuer")
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", name):
+        raise SettingsError(f'{where}: "name" must be a short lower-case name such as gov, which never changes')
     if not isinstance(issuer, str) or not urlsplit(issuer).hostname:
         raise SettingsError(f'{where}: "issuer" must be the URL that tokens carry as iss')
     jwks_url = raw.get("jwks_url", certs_url(issuer))
@@ -83,7 +96,7 @@ def _entry(number: int, raw: Mapping[str, object], env: str) -> IssuerConfig:
     tiers, clients = _names(where, raw, "tiers"), _names(where, raw, "clients")
     if unknown := sorted(tiers - ALL_TIERS):
         raise SettingsError(f"{where}: unknown tiers {', '.join(unknown)}; known are {', '.join(sorted(ALL_TIERS))}")
-    return IssuerConfig(issuer, tiers, clients, jwks_url)
+    return IssuerConfig(name, issuer, tiers, clients, jwks_url)
 
 
 def _names(where: str, raw: Mapping[str, object], key: str) -> frozenset[str]:

@@ -50,10 +50,12 @@ class VerifiedToken:
 
     issuer: str
     """``iss``, exactly as configured."""
+    issuer_name: str
+    """Short configured name of the issuer; (issuer_name, subject) names a person's login."""
     realm_tier_ceiling: frozenset[str]
     """Tiers that this issuer may speak for; an acting membership must be of one of them."""
     subject: str
-    """``sub``: the account at the issuer; (issuer, subject) names a person's login."""
+    """``sub``: the account at the issuer."""
     client: str
     """``azp``: the registered client that asked for the token."""
     sid: str | None
@@ -74,6 +76,16 @@ class VerifiedToken:
     """SHA-256 of the token in hexadecimal: the key of caches, fit for logs."""
 
 
+@dataclass(frozen=True)
+class EndedSession:
+    """What a verified logout token says: this session's tokens are no longer accepted."""
+
+    issuer: str
+    """``iss``, exactly as configured."""
+    sid: str
+    """Session at the issuer."""
+
+
 class Verifier(Protocol):
     """Checks access tokens of the configured issuers."""
 
@@ -85,6 +97,15 @@ class Verifier(Protocol):
 
         Raises:
             TokenRefused: for whatever is wrong with it; nothing else is raised for any input.
+        """
+
+    async def verify_logout(self, token: str) -> EndedSession:
+        """Check a logout token that an issuer posted (OpenID Connect Back-Channel Logout 1.0, 2.6).
+
+        The caller puts the session where :class:`Revocations` finds it, for one hour: the life of a token.
+
+        Raises:
+            TokenRefused: as for :meth:`verify`.
         """
 
 

@@ -18,15 +18,16 @@ from uuid import UUID
 import httpx
 from joserfc.jws import JWSRegistry
 
-from infra.identity.issuers import AUDIENCE, IssuerConfig
+from infra.identity.issuers import AUDIENCE, LOGOUT_EVENT, IssuerConfig
 from infra.identity.jwks import JwksCache, KeyMissingError, KeySource
-from infra.identity.port import Revocations, TokenRefused, VerifiedToken
+from infra.identity.port import EndedSession, Revocations, TokenRefused, VerifiedToken
 
 MAX_BYTES = 8 * 1024
 LEEWAY = 10
 """Seconds by which clocks may differ."""
 MAX_LIFETIME = 3600
 _HEADER_TYPES = frozenset({"JWT", "at+jwt"})
+_LOGOUT_HEADER_TYPES = frozenset({"JWT", "logout+jwt"})
 _LAST_SECOND = 2**40
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+\Z")
 _WORD = re.compile(r"[!-~]{1,255}\Z")
@@ -65,8 +66,40 @@ class TokenVerifier:
         Raises:
             TokenRefused: for whatever is wrong with it.
         """
+        issuer, claims = await self._authentic(token, _HEADER_TYPES)
+        expires_at = self._check_times(claims)
+        verified = self._facts(issuer, claims, expires_at, token)
+        if (
+            self._revocations is not None
+            and verified.sid is not None
+            and await self._revocations.revoked(issuer.issuer, verified.sid)
+        ):
+            raise TokenRefused("session")
+        return verified
+
+    async def verify_logout(self, token: str) -> EndedSession:
+        """Check a logout token that an issuer posted.
+
+        Raises:
+            TokenRefused: for whatever is wrong with it.
+        """
+        issuer, claims = await self._authentic(token, _LOGOUT_HEADER_TYPES)
+        self._check_times(claims)
+        if claims.get("typ") != "Logout" or "nonce" in claims:
+            raise TokenRefused("type")
+        audience = claims.get("aud")
+        names = audience if isinstance(audience, list) else [audience]
+        if not any(isinstance(name, str) and name in issuer.clients for name in names):
+            raise TokenRefused("audience")
+        events = claims.get("events")
+        if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
+            raise TokenRefused("event")
+        return EndedSession(issuer.issuer, _word(claims, "sid"))
+
+    async def _authentic(self, token: str, types: frozenset[str]) -> tuple[IssuerConfig, dict[str, Any]]:
+        """Return issuer and claims of a token that this issuer signed; times and content are not checked yet."""
         header, claims, signed, signature = _split(token)
-        kid = _check_header(header)
+        kid = _check_header(header, types)
         chosen = self._issuers.get(_word(claims, "iss"))
         if chosen is None:
             raise TokenRefused("issuer")
@@ -79,15 +112,7 @@ class TokenVerifier:
             raise TokenRefused("key") from None
         if not _RS256.verify(signed, signature, key):
             raise TokenRefused("signature")
-        expires_at = self._check_times(claims)
-        verified = self._facts(issuer, claims, expires_at, token)
-        if (
-            self._revocations is not None
-            and verified.sid is not None
-            and await self._revocations.revoked(issuer.issuer, verified.sid)
-        ):
-            raise TokenRefused("session")
-        return verified
+        return issuer, claims
 
     def _check_times(self, claims: Mapping[str, Any]) -> int:
         now = self._now()
@@ -118,6 +143,7 @@ class TokenVerifier:
             raise TokenRefused("tier")
         return VerifiedToken(
             issuer=issuer.issuer,
+            issuer_name=issuer.name,
             realm_tier_ceiling=issuer.tiers,
             subject=_word(claims, "sub"),
             client=client,
@@ -208,9 +234,9 @@ def _no_constant(_name: str) -> float:
     raise ValueError("not a JSON number")
 
 
-def _check_header(header: Mapping[str, Any]) -> str:
+def _check_header(header: Mapping[str, Any], types: frozenset[str]) -> str:
     """Check the header's form and return the key id; ``jku``, ``jwk``, ``x5u``, ``x5c`` are not even read."""
-    if _word(header, "typ") not in _HEADER_TYPES:
+    if _word(header, "typ") not in types:
         raise TokenRefused("type")
     if "crit" in header:
         raise TokenRefused("critical")

@@ -15,7 +15,7 @@ from joserfc.jwk import KeySet
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from infra.identity.embedded import EmbeddedIssuerError, RotationError, issuer_app
+from infra.identity.embedded import EmbeddedIssuerError, RotationError, http_logout_sender, issuer_app
 from infra.identity.embedded_clients import web_secret
 from infra.identity.issuers import embedded_issuers
 from infra.identity.port import (
@@ -320,7 +320,7 @@ async def test_userinfo_answers_the_session_that_lives(issuer: Issuer) -> None:
     assert [foreign.status_code, nothing.status_code, ended.status_code] == [401, 401, 401]
 
 
-async def test_logout_ends_the_session_and_goes_only_to_registered_addresses(issuer: Issuer) -> None:
+async def test_logout_ends_the_session_and_goes_only_to_registered_addresses(issuer: Issuer, tmp_path: Path) -> None:
     flow = Flow(issuer.http, "gov", "anlan-web", web_secret(issuer.secrets, "gov"))
     tokens = await flow.tokens(OFFICIAL.username)
     hint = {"id_token_hint": tokens["id_token"]}
@@ -340,7 +340,8 @@ async def test_logout_ends_the_session_and_goes_only_to_registered_addresses(iss
     claims = claims_of(token)
     assert address == f"{URL}/auth/backchannel-logout"
     assert (claims["sid"], claims["aud"]) == (claims_of(tokens["access_token"])["sid"], "anlan-web")
-    assert list(claims["events"]) == ["http://schemas.openid.net/event/backchannel-logout"]
+    ended = await verifier_of(issuer, tmp_path).verify_logout(token)
+    assert (ended.issuer, ended.sid) == (f"{URL}/realms/gov", claims["sid"])
     assert (await issuer.http.post(f"{flow.base}/logout", data=hint)).status_code == 200
     assert len(issuer.logouts) == 1
 
@@ -374,6 +375,23 @@ async def test_key_rotation_refuses_no_valid_token(issuer: Issuer, tmp_path: Pat
     assert keys.retire() == 1
     assert [key["kid"] for key in keys.public()["keys"]] == [added]
     await fresh.verify((await flow.tokens(OFFICIAL.username))["access_token"])
+
+
+async def test_a_logout_that_cannot_be_delivered_is_logged_without_the_token(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[bytes] = []
+
+    def client(request: httpx.Request) -> httpx.Response:
+        seen.append(request.content)
+        return httpx.Response(200 if request.url.host == "good.example" else 500)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(client)) as http:
+        send = http_logout_sender(http)
+        await send("http://good.example/", "t0ken")
+        assert caplog.records == []
+        await send("http://bad.example/", "t0ken")
+    assert seen == [b"logout_token=t0ken"] * 2
+    assert "bad.example" in caplog.text
+    assert "t0ken" not in caplog.text
 
 
 async def test_it_refuses_production_and_foreign_addresses(issuer: Issuer) -> None:

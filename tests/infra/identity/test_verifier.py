@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, RSAKey
 
+from infra.identity.issuers import LOGOUT_EVENT
 from infra.identity.jwks import KeyMissingError
-from infra.identity.port import TokenRefused, VerifiedToken
+from infra.identity.port import EndedSession, TokenRefused, VerifiedToken
 from infra.identity.verifier import TokenVerifier
 from tests.infra.identity.minting import (
     ENT,
@@ -63,6 +64,7 @@ async def test_a_good_token_gives_its_facts() -> None:
     body = claims()
     assert found == VerifiedToken(
         issuer=GOV.issuer,
+        issuer_name="gov",
         realm_tier_ceiling=GOV.tiers,
         subject=body["sub"],
         client="anlan-web",
@@ -302,6 +304,56 @@ async def test_an_ended_session_is_refused_and_only_that() -> None:
     await verifier(revocations=Ended()).verify(mint(claims(sid="other")))
     await verifier(revocations=Ended()).verify(mint(claims(sid=MISSING)))
     assert asked == [(GOV.issuer, "ended"), (GOV.issuer, "other")]
+
+
+def logout(head: dict[str, Any] | None = None, **changes: Any) -> str:
+    body = {
+        "iss": GOV.issuer,
+        "aud": "anlan-web",
+        "iat": NOW,
+        "exp": NOW + 120,
+        "jti": "j",
+        "typ": "Logout",
+        "sub": "s",
+        "sid": "session",
+        "events": {LOGOUT_EVENT: {}},
+        **changes,
+    }
+    kept = {name: value for name, value in body.items() if value is not MISSING}
+    return mint(kept, head or header(typ="logout+jwt"))
+
+
+async def test_a_logout_token_names_its_session() -> None:
+    for token in (logout(), logout(header(typ="JWT")), logout(aud=["anlan-web"]), logout(sub=MISSING)):
+        assert await verifier().verify_logout(token) == EndedSession(GOV.issuer, "session")
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (GOOD, "type"),
+        (mint(head=header(typ="JWT")), "type"),
+        (logout(typ="Bearer"), "type"),
+        (logout(nonce="n"), "type"),
+        (logout(aud="anlan-old"), "audience"),
+        (logout(aud=MISSING), "audience"),
+        (logout(aud=[{}]), "audience"),
+        (logout(events=MISSING), "event"),
+        (logout(events=[LOGOUT_EVENT]), "event"),
+        (logout(events={LOGOUT_EVENT: 1}), "event"),
+        (logout(events={}), "event"),
+        (logout(sid=MISSING), "sid"),
+        (logout(iat=NOW - 300, exp=NOW - 10), "expired"),
+        (logout(exp=MISSING), "exp"),
+        (logout(iss=ENT.issuer), "key"),
+        (logout(header(typ="logout+jwt", kid="gov-9")), "key"),
+        ("x", "form"),
+    ],
+)
+async def test_a_wrong_logout_token_ends_nothing(token: str, expected: str) -> None:
+    with pytest.raises(TokenRefused) as refused:
+        await verifier().verify_logout(token)
+    assert refused.value.reason == expected
 
 
 async def test_a_refusal_tells_nothing_of_the_token() -> None:
