@@ -20,7 +20,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-import app.kit.jobs_models  # noqa: F401 - fills the metadata
+import app.kit.models  # noqa: F401 - fills the metadata
 import tenants.models  # noqa: F401 - fills the metadata
 from infra.db.base import Base
 from infra.db.port import DbAddress
@@ -60,7 +60,7 @@ def cluster() -> Iterator[Cluster]:
         **quiet,
     )
     options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c max_connections=120"
-    pg_ctl = [BIN / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
+    pg_ctl: list[Path | str] = [BIN / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
     subprocess.run([*pg_ctl, "-o", options, "start"], check=True, **quiet)
     one = Cluster(folder)
 
