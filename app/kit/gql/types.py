@@ -78,7 +78,7 @@ class PayloadData:
         self.errors = errors
 
 
-@strawberry.interface(description="Outcome of a mutation: the changed object and the errors of the user.")
+@strawberry.type(description="Outcome of a mutation: the changed object and the errors of the user.")
 class Payload:
     """Base of mutation payloads; subclasses add one ``gql.result`` field."""
 

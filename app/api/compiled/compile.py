@@ -1,0 +1,606 @@
+"""Document to plan: one SQL statement whose single value is the answer.
+
+Pure: no input but its arguments, no output but its result; the same input gives the same text.
+Values of a request appear only as ``$n`` with a cast; response keys and type names are quoted
+literals from the validated document; identifiers come from mapped classes only.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLIncludeDirective,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLSkipDirective,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    Undefined,
+    get_named_type,
+)
+
+from app.api.compiled.binding import (
+    Bindings,
+    ByIdBinding,
+    ColumnBinding,
+    ComputedBinding,
+    CountsBinding,
+    ManyBinding,
+    NodeBinding,
+    OneBinding,
+    Source,
+)
+from app.api.compiled.filters import conditions
+from app.api.compiled.paging import Order, Page, casted, order_of, page_of, position
+from app.api.compiled.scalars import key_text, literal, name
+from app.api.compiled.values import ABSENT, Getter, InputFaultError, Val, Variables, constant, from_ast, prefix_of
+from app.kit.gql.marks import MAX_IDS
+from app.kit.ids import parse_global_id
+
+CLAIMS = ("app.key", "app.person", "app.today")
+"""Claims of a compiled read, its first parameters, in this order."""
+SATURATED = 100_000
+"""Up to here ``totalCount`` is exact."""
+GROUPS = 1_000
+TYPE_KEY = "~type"
+"""Key of an object's type in the fallback's JSON; no response key can have this name."""
+_MAX_ARGUMENTS = 90
+
+
+class NotCompilableError(Exception):
+    """The operation runs on graphql-core; the text says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One statement and the getters of its parameters after the claims."""
+
+    sql: str
+    binds: tuple[Getter, ...]
+
+    def arguments(self, claims: Mapping[str, str], variables: Variables) -> list[Any]:
+        """Return the statement's parameters.
+
+        Raises:
+            InputFaultError: a value is not allowed.
+        """
+        return [*(claims.get(claim, "") for claim in CLAIMS), *(get(variables) for get in self.binds)]
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a compile needs of a document and its schema."""
+
+    schema: GraphQLSchema
+    bindings: Bindings
+    fragments: Mapping[str, FragmentDefinitionNode]
+
+
+def compile_operation(document: Document, operation: OperationDefinitionNode, variables: Variables) -> Plan:
+    """Compile a whole query; its value is the bytes of ``{"data":…}``.
+
+    Raises:
+        NotCompilableError: some field is not a binding.
+        InputFaultError: an argument is not allowed.
+    """
+    if operation.operation is not OperationType.QUERY or operation.directives:
+        raise NotCompilableError(operation.operation.value)
+    compiler = _Compiler(document, variables, fallback=False)
+    query = document.schema.query_type
+    if query is None:
+        raise NotCompilableError("no query type")
+    parts: list[str] = []
+    for key, nodes in compiler.collect(query, [operation.selection_set]).items():
+        value = literal('"Query"') if nodes[0].name.value == "__typename" else compiler.root(nodes)
+        parts += [literal(("," if parts else '{"data":{') + key_text(key)), value]
+    body = _concat([*parts, literal("}}")])
+    return Plan(_statement(f"convert_to({body},'UTF8')"), tuple(compiler.binds))
+
+
+def compile_field(document: Document, nodes: Sequence[FieldNode], variables: Variables) -> Plan:
+    """Compile one bound root field for the fallback; its value is JSON text, Python resolvers left out."""
+    compiler = _Compiler(document, variables, fallback=True)
+    return Plan(_statement(compiler.root(list(nodes))), tuple(compiler.binds))
+
+
+def compile_object(
+    document: Document, type_name: str, nodes: Sequence[FieldNode], row_id: Any, variables: Variables
+) -> Plan:
+    """Compile the selection of one object of a known id, for payloads; its value is JSON text or ``null``."""
+    compiler = _Compiler(document, variables, fallback=True)
+    value = compiler.object_by_id(type_name, constant(row_id), list(nodes), raw=True)
+    return Plan(_statement(value), tuple(compiler.binds))
+
+
+def _statement(value: str) -> str:
+    claims = " AND ".join(f"set_config('{claim}',${i},true) IS NOT NULL" for i, claim in enumerate(CLAIMS, 1))
+    return f"SELECT CASE WHEN {claims} THEN {value} END"
+
+
+def _concat(parts: Sequence[str]) -> str:
+    """Join SQL texts; PostgreSQL takes at most 100 arguments, so long ones nest."""
+    merged: list[str] = []
+    for part in parts:
+        if merged and _plain(part) and _plain(merged[-1]):
+            merged[-1] = merged[-1][:-1] + part[1:]
+        else:
+            merged.append(part)
+    if len(merged) == 1:
+        return merged[0]
+    while len(merged) > _MAX_ARGUMENTS:
+        chunks = [merged[i : i + _MAX_ARGUMENTS] for i in range(0, len(merged), _MAX_ARGUMENTS)]
+        merged = [f"concat({','.join(chunk)})" for chunk in chunks]
+    return f"concat({','.join(merged)})"
+
+
+def _plain(part: str) -> bool:
+    """Whether the text is one quoted literal (ours hold no quote inside)."""
+    return part[0] == "'" and part.find("'", 1) == len(part) - 1
+
+
+class _Row:
+    """A row under construction: the inner SELECT holds only what the outer expressions name."""
+
+    def __init__(self, number: int) -> None:
+        self.inner, self.outer = f"s{number}", f"t{number}"
+        self._columns: dict[str, str] = {}
+
+    def column(self, column: str) -> str:
+        quoted = name(column)
+        self._columns.setdefault(quoted, f"{self.inner}.{quoted}")
+        return f"{self.outer}.{quoted}"
+
+    def expression(self, text: str) -> str:
+        alias = f"x{len(self._columns)}"
+        self._columns[alias] = f"({text.replace('{t}', self.inner)}) AS {alias}"
+        return f"{self.outer}.{alias}"
+
+    @property
+    def columns(self) -> str:
+        return ",".join(self._columns.values()) or "1"
+
+    @property
+    def names(self) -> str:
+        return "".join(f",q.{key}" for key in self._columns)
+
+
+class _Compiler:
+    def __init__(self, document: Document, variables: Variables, *, fallback: bool) -> None:
+        self.schema, self.bindings, self.fragments = document.schema, document.bindings, document.fragments
+        self.variables = variables
+        self.fallback = fallback
+        self.binds: list[Getter] = []
+        self._rows = 0
+
+    # -- the document ---------------------------------------------------------------------------
+
+    def collect(self, kind: GraphQLObjectType, sets: Sequence[SelectionSetNode]) -> dict[str, list[FieldNode]]:
+        """Merge selection sets into response keys, in the order of the document."""
+        found: dict[str, list[FieldNode]] = {}
+        visited: set[str] = set()
+        for selection_set in sets:
+            self._collect(kind, selection_set, found, visited)
+        return found
+
+    def _collect(
+        self,
+        kind: GraphQLObjectType,
+        selection_set: SelectionSetNode,
+        found: dict[str, list[FieldNode]],
+        visited: set[str],
+    ) -> None:
+        for node in selection_set.selections:
+            if not self._included(node):
+                continue
+            if isinstance(node, FieldNode):
+                found.setdefault((node.alias or node.name).value, []).append(node)
+                continue
+            if isinstance(node, FragmentSpreadNode):
+                if node.name.value in visited:
+                    continue
+                visited.add(node.name.value)
+                fragment = self.fragments[node.name.value]
+                condition, inner = fragment.type_condition, fragment.selection_set
+            elif isinstance(node, InlineFragmentNode):
+                condition, inner = node.type_condition, node.selection_set
+            else:
+                raise NotCompilableError("unknown selection")
+            if condition is None or self._matches(kind, condition.name.value):
+                self._collect(kind, inner, found, visited)
+
+    def _matches(self, kind: GraphQLObjectType, condition: str) -> bool:
+        return kind.name == condition or any(interface.name == condition for interface in kind.interfaces)
+
+    def _included(self, node: Any) -> bool:
+        for directive in node.directives or ():
+            if directive.name.value not in ("skip", "include"):
+                raise NotCompilableError(f"@{directive.name.value}")
+            skip = directive.name.value == "skip"
+            definition = GraphQLSkipDirective if skip else GraphQLIncludeDirective
+            value = from_ast(directive.arguments[0].value, definition.args["if"].type, self.variables)
+            if value.now == skip:
+                return False
+        return True
+
+    def _arguments(self, node: FieldNode, field: GraphQLField) -> dict[str, Val]:
+        written = {argument.name.value: argument.value for argument in node.arguments or ()}
+        values: dict[str, Val] = {}
+        for key, argument in field.args.items():
+            value = from_ast(written.get(key), argument.type, self.variables)
+            default = argument.default_value
+            values[key] = constant(default) if value is ABSENT and default is not Undefined else value
+        return values
+
+    def _kind(self, type_name: str) -> GraphQLObjectType:
+        kind = self.schema.type_map[type_name]
+        if not isinstance(kind, GraphQLObjectType):
+            raise NotCompilableError(f"{type_name} is abstract")
+        return kind
+
+    def bind(self, getter: Getter, cast: str) -> str:
+        self.binds.append(getter)
+        return f"${len(self.binds) + len(CLAIMS)}::{cast}"
+
+    def row(self) -> _Row:
+        self._rows += 1
+        return _Row(self._rows)
+
+    # -- root fields ----------------------------------------------------------------------------
+
+    def root(self, nodes: list[FieldNode]) -> str:
+        """Return the SQL of a root field."""
+        field_name = nodes[0].name.value
+        binding = self.bindings.root.get(field_name)
+        query = self.schema.query_type
+        if binding is None or query is None:
+            raise NotCompilableError(f"Query.{field_name} is no binding")
+        field = query.fields[field_name]
+        arguments = self._arguments(nodes[0], field)
+        match binding:
+            case ByIdBinding(target=target):
+                return self.object_by_id(target, arguments["id"], nodes)
+            case NodeBinding(plural=False):
+                target = self.bindings.prefixes.get(prefix_of(arguments["id"].now), "")
+                return self.object_by_id(target, arguments["id"], nodes) if target else "'null'"
+            case NodeBinding():
+                return self._nodes(arguments["ids"], nodes)
+            case ManyBinding():
+                return self._many(binding, None, field, arguments, nodes)
+            case CountsBinding():
+                return self._counts(binding, arguments, nodes, field)
+        raise NotCompilableError(f"Query.{field_name}")
+
+    def object_by_id(self, type_name: str, row_id: Val, nodes: list[FieldNode], *, raw: bool = False) -> str:
+        """Return the SQL of one object by its id; unknown, foreign and malformed ids give ``null``."""
+        source = self.bindings.sources[type_name]
+        get = row_id.get if raw else lambda variables: _uuid(row_id.get(variables), source.prefix)
+        parameter = self.bind(get, "uuid")
+        return self._single(source, nodes, lambda row: f"{row.inner}.\"id\" = {parameter}")
+
+    def _nodes(self, ids: Val, nodes: list[FieldNode]) -> str:
+        """Return the SQL of ``nodes(ids)``: one sub-select per type among the ids, in the order asked for."""
+
+        def given(variables: Variables) -> list[str]:
+            values = ids.get(variables)
+            if len(values) > MAX_IDS:
+                raise InputFaultError(f"at most {MAX_IDS} ids")
+            return [str(value) for value in values]
+
+        prefixes = sorted({prefix_of(value) for value in ids.now} & set(self.bindings.prefixes))
+        if not prefixes:
+            empty = self.bind(lambda variables: len(given(variables)), "int")
+            return f"concat('[',rtrim(repeat('null,',{empty}),','),']')"
+        names = self.bind(lambda variables: [prefix_of(value) for value in given(variables)], "text[]")
+        keys = self.bind(lambda variables: [_uuid(value, None) for value in given(variables)], "uuid[]")
+        cases: list[str] = []
+        for prefix in prefixes:
+            source = self.bindings.sources[self.bindings.prefixes[prefix]]
+            cases.append(
+                f"WHEN {literal(prefix)} THEN "
+                + self._single(source, nodes, lambda row: f'{row.inner}."id" = u.k')
+            )
+        chosen = f"CASE u.p {' '.join(cases)} ELSE 'null' END"
+        return (
+            f"(SELECT coalesce('['||string_agg({chosen},',' ORDER BY u.o)||']','[]') "
+            f"FROM unnest({names},{keys}) WITH ORDINALITY AS u(p,k,o))"
+        )
+
+    # -- objects --------------------------------------------------------------------------------
+
+    def _single(self, source: Source, nodes: list[FieldNode], condition: Callable[[_Row], str]) -> str:
+        row = self.row()
+        value = self.object(source, row, nodes)
+        where = [condition(row), *self._fixed(source, row, None)]
+        inner = f"SELECT {row.columns} FROM {source.table} {row.inner} WHERE {' AND '.join(where)} LIMIT 1"
+        return f"coalesce((SELECT {value} FROM ({inner}) {row.outer}),'null')"
+
+    def object(self, source: Source, row: _Row, nodes: Sequence[FieldNode]) -> str:
+        """Return the SQL of an object's JSON text over a row."""
+        kind = self._kind(source.type_name)
+        sets = [node.selection_set for node in nodes if node.selection_set is not None]
+        parts: list[str] = []
+        if self.fallback:
+            parts += [literal("{" + key_text(TYPE_KEY) + f'"{source.type_name}"')]
+        for key, group in self.collect(kind, sets).items():
+            value = self._field(source, kind, row, group)
+            if value is not None:
+                parts += [literal(("," if parts else "{") + key_text(key)), value]
+        return _concat([*parts, literal("}" if parts else "{}")])
+
+    def _field(self, source: Source, kind: GraphQLObjectType, row: _Row, nodes: list[FieldNode]) -> str | None:
+        field_name = nodes[0].name.value
+        if field_name == "__typename":
+            return literal(f'"{source.type_name}"')
+        binding = source.fields.get(field_name)
+        match binding:
+            case ColumnBinding():
+                return self._column(binding, row)
+            case OneBinding():
+                return self._one(binding, row, nodes)
+            case ManyBinding():
+                field = kind.fields[field_name]
+                return self._many(binding, row, field, self._arguments(nodes[0], field), nodes)
+            case ComputedBinding(needs=needs) if self.fallback:
+                parts: list[str] = []
+                for attr, column in needs:
+                    head = ("," if parts else "{") + key_text(attr)
+                    parts += [literal(head), self._column(column, row)]
+                return _concat([*parts, literal("}" if parts else "{}")])
+        raise NotCompilableError(f"{source.type_name}.{field_name} is a Python resolver")
+
+    def _column(self, binding: ColumnBinding, row: _Row) -> str:
+        if binding.column is not None:
+            value = binding.rule.sql(row.column(binding.column))
+        else:
+            value = binding.rule.sql(row.expression(binding.expression or "NULL"))
+            if not binding.nullable:  # an expression promised a value: fail rather than write broken JSON
+                return f"coalesce({value},(1/{_zero(row)})::text)"
+        return f"coalesce({value},'null')" if binding.nullable else value
+
+    def _one(self, binding: OneBinding, row: _Row, nodes: list[FieldNode]) -> str:
+        target = self.bindings.sources[binding.target]
+        pairs = [(row.column(own), other) for own, other in binding.pairs]
+        return self._single(
+            target, nodes, lambda inner: " AND ".join(f"{inner.inner}.{name(other)} = {own}" for own, other in pairs)
+        )
+
+    def _fixed(self, source: Source, row: _Row, extra: str | None) -> list[str]:
+        """Return the reviewed conditions of a type and of a mark."""
+        return [f"({text.replace('{t}', row.inner)})" for text in (source.where, extra) if text]
+
+    # -- lists ----------------------------------------------------------------------------------
+
+    def _many(
+        self,
+        binding: ManyBinding,
+        parent: _Row | None,
+        field: GraphQLField,
+        arguments: dict[str, Val],
+        nodes: list[FieldNode],
+    ) -> str:
+        source = self.bindings.sources[binding.target]
+        order = order_of(source, arguments.get("order", ABSENT))
+        joins = [(parent.column(own), other) for own, other in binding.pairs] if parent else []
+
+        def where(row: _Row) -> list[str]:
+            joined = [f"{row.inner}.{name(other)} = {own}" for own, other in joins]
+            return [*joined, *self._fixed(source, row, binding.where), *filtered(row)]
+
+        def filtered(row: _Row) -> list[str]:
+            return conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind)
+
+        if not binding.paged:
+            page = page_of(arguments, binding.limit, binding.limit)
+            return self._list(source, order, page, where, nodes)
+        page = page_of(arguments)
+        return _Connection(self, source, order, page, where).sql(get_named_type(field.type), nodes)
+
+    def _list(
+        self,
+        source: Source,
+        order: Order,
+        page: Page,
+        where: Callable[[_Row], list[str]],
+        nodes: list[FieldNode],
+    ) -> str:
+        row = self.row()
+        value = self.object(source, row, nodes)
+        tests = where(row)
+        limit = self.bind(page.size, "int8")
+        inner = (
+            f"SELECT {row.columns} FROM {source.table} {row.inner}{_where(tests)} "
+            f"ORDER BY {order.sql(row.inner, reverse=False)} LIMIT {limit}"
+        )
+        return f"(SELECT coalesce('['||string_agg({value},',')||']','[]') FROM ({inner}) {row.outer})"
+
+    def _counts(
+        self, binding: CountsBinding, arguments: dict[str, Val], nodes: list[FieldNode], field: GraphQLField
+    ) -> str:
+        source = self.bindings.sources[binding.target]
+        by = arguments["by"].now
+        column = source.named(by if isinstance(by, str) else by.name)
+        row = self.row()
+        key = f"{row.outer}.k"
+        shown = f"'\"{column.prefix}_'||{key}::text||'\"'" if column.prefix else f"to_json({key}::text)::text"
+        parts: list[str] = []
+        kind = self._kind(get_named_type(field.type).name)
+        sets = [node.selection_set for node in nodes if node.selection_set is not None]
+        values = {
+            "__typename": literal(f'"{kind.name}"'),
+            "key": f"coalesce({shown},'null')",
+            "count": f"{row.outer}.n",
+        }
+        for name_, group in self.collect(kind, sets).items():
+            parts += [literal(("," if parts else "{") + key_text(name_)), values[group[0].name.value]]
+        value = _concat([*parts, literal("}" if parts else "{}")])
+        tests = [*self._fixed(source, row, binding.where)]
+        tests += conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind)
+        inner = (
+            f"SELECT {row.inner}.{name(column.column or '')} AS k,count(*) AS n FROM {source.table} {row.inner}"
+            f"{_where(tests)} GROUP BY 1 ORDER BY 2 DESC,1 LIMIT {GROUPS}"
+        )
+        return f"(SELECT coalesce('['||string_agg({value},',')||']','[]') FROM ({inner}) {row.outer})"
+
+
+class _Connection:
+    """One connection: a page of rows, counted and numbered only where the selection asks for it."""
+
+    def __init__(
+        self,
+        compiler: _Compiler,
+        source: Source,
+        order: Order,
+        page: Page,
+        where: Callable[[_Row], list[str]],
+    ) -> None:
+        self.compiler, self.source, self.order, self.page, self.where = compiler, source, order, page, where
+        self.row = compiler.row()
+        self.columns: list[Callable[[bool], str]] = []
+        self.counted = False
+        self.size = ""
+
+    def sql(self, kind: Any, nodes: list[FieldNode]) -> str:
+        """Return the SQL of the connection's JSON text."""
+        compiler = self.compiler
+        parts: list[str] = []
+        for key, group in compiler.collect(kind, _sets(nodes)).items():
+            parts += [literal(("," if parts else "{") + key_text(key)), self._value(kind, group)]
+        text = _concat([*parts, literal("}" if parts else "{}")])
+        tables: list[str] = []
+        if self.columns:
+            numbered = bool(self.size) or self.page.backward
+            rows = self._rows(numbered=numbered)
+            columns = ",".join(f"{make(numbered)} AS v{i}" for i, make in enumerate(self.columns))
+            tables.append(f"(SELECT {columns} FROM {rows} {self.row.outer}) a{self.row.outer}")
+        if self.counted:
+            row = compiler.row()
+            inner = f"SELECT 1 FROM {self.source.table} {row.inner}{_where(self.where(row))} LIMIT {SATURATED + 1}"
+            tables.append(f"(SELECT count(*) AS n FROM ({inner}) q) c{self.row.outer}")
+        return f"(SELECT {text} FROM {','.join(tables)})" if tables else text
+
+    def _value(self, kind: Any, nodes: list[FieldNode]) -> str:
+        match nodes[0].name.value:
+            case "__typename":
+                return literal(f'"{kind.name}"')
+            case "totalCount":
+                self.counted = True
+                return f"least(c{self.row.outer}.n,{SATURATED})"
+            case "totalCountIsExact":
+                self.counted = True
+                return f"(c{self.row.outer}.n <= {SATURATED})::text"
+            case "nodes":
+                return self._aggregate(self.compiler.object(self.source, self.row, nodes))
+            case "edges":
+                return self._aggregate(self._edge(get_named_type(kind.fields["edges"].type), nodes))
+            case _:
+                return self._page_info(get_named_type(kind.fields["pageInfo"].type), nodes)
+
+    def _edge(self, kind: Any, nodes: list[FieldNode]) -> str:
+        parts: list[str] = []
+        for key, group in self.compiler.collect(kind, _sets(nodes)).items():
+            match group[0].name.value:
+                case "cursor":
+                    value = self.order.cursor(self.row.column)
+                case "node":
+                    value = self.compiler.object(self.source, self.row, group)
+                case _:
+                    value = literal(f'"{kind.name}"')
+            parts += [literal(("," if parts else "{") + key_text(key)), value]
+        return _concat([*parts, literal("}" if parts else "{}")])
+
+    def _page_info(self, kind: Any, nodes: list[FieldNode]) -> str:
+        page, outer = self.page, self.row.outer
+        parts: list[str] = []
+        for key, group in self.compiler.collect(kind, _sets(nodes)).items():
+            match group[0].name.value:
+                case "hasNextPage" if not page.backward:
+                    value = self._more()
+                case "hasPreviousPage" if page.backward:
+                    value = self._more()
+                case "hasNextPage":
+                    value = literal(str(page.before.given).lower())
+                case "hasPreviousPage" if page.offset is not None:
+                    value = f"({self.compiler.bind(page.offset, 'int8')} > 0)::text"
+                case "hasPreviousPage":
+                    value = literal(str(page.after.given).lower())
+                case "startCursor" | "endCursor" as which:
+                    edge = "1" if (which == "startCursor") != page.backward else f"least({outer}.c,{self._limit()})"
+                    chosen = f"max({self.order.cursor(self.row.column)}) FILTER (WHERE {outer}.r = {edge})"
+                    value = self._add(_always(f"coalesce({chosen},'null')"))
+                case _:
+                    value = literal(f'"{kind.name}"')
+            parts += [literal(("," if parts else "{") + key_text(key)), value]
+        return _concat([*parts, literal("}" if parts else "{}")])
+
+    def _add(self, make: Callable[[bool], str]) -> str:
+        self.columns.append(make)
+        return f"a{self.row.outer}.v{len(self.columns) - 1}"
+
+    def _more(self) -> str:
+        return self._add(_always(f"(count(*) > {self._limit()})::text"))
+
+    def _limit(self) -> str:
+        """Return the parameter of the page's size; naming it makes the inner SELECT number its rows."""
+        if not self.size:
+            self.size = self.compiler.bind(self.page.size, "int8")
+        return self.size
+
+    def _aggregate(self, value: str) -> str:
+        outer = self.row.outer
+        way = f" ORDER BY {outer}.r{' DESC' if self.page.backward else ''}"
+
+        def make(numbered: bool) -> str:  # noqa: FBT001 - one fact about the page
+            if not numbered:
+                return f"coalesce('['||string_agg({value},',')||']','[]')"
+            only = f"FILTER (WHERE {outer}.r <= {self._limit()})"
+            return f"coalesce('['||string_agg({value},','{way}) {only}||']','[]')"
+
+        return self._add(make)
+
+    def _rows(self, *, numbered: bool) -> str:
+        """Return the FROM item of the page: one row more and numbered when a page info asks for it."""
+        compiler, page, order, row = self.compiler, self.page, self.order, self.row
+        tests = self.where(row)
+        for cursor, reverse in ((page.after, False), (page.before, True)):
+            if cursor.given:
+                value, tie = position(order, cursor)
+                first = None if value is None else compiler.bind(value, casted(order.column))
+                second = compiler.bind(tie, casted(order.tie))
+                tests.append(order.beyond(row.inner, first, second, reverse=reverse))
+        limit = f"{self._limit()}+1" if numbered else compiler.bind(page.size, "int8")
+        skip = "" if page.offset is None else f" OFFSET {compiler.bind(page.offset, 'int8')}"
+        inner = (
+            f"SELECT {row.columns} FROM {self.source.table} {row.inner}{_where(tests)} "
+            f"ORDER BY {order.sql(row.inner, reverse=page.backward)} LIMIT {limit}{skip}"
+        )
+        if not numbered:
+            return f"({inner})"
+        return f"(SELECT row_number() OVER () AS r,count(*) OVER () AS c{row.names} FROM ({inner}) q)"
+
+
+def _always(text: str) -> Callable[[bool], str]:
+    return lambda _: text
+
+
+def _sets(nodes: Sequence[FieldNode]) -> list[SelectionSetNode]:
+    return [node.selection_set for node in nodes if node.selection_set is not None]
+
+
+def _where(tests: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(tests)}" if tests else ""
+
+
+def _zero(row: _Row) -> str:
+    return f"length(left({row.outer}::text,0))"
+
+
+def _uuid(value: Any, prefix: str | None) -> Any:
+    found = parse_global_id(str(value), prefix)
+    return found[1] if found else None
