@@ -125,6 +125,8 @@ class Tenant(ScopeColumns, Versioned, Stamped, Base):
     home_park_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.tenant.id"))
     """Park of an enterprise whose whole premises lie in it; a site names its own park."""
     status: Mapped[str] = mapped_column(String(16), server_default=text("'ACTIVE'"), default="ACTIVE")
+    successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.tenant.id"))
+    """Who took over a closed tenant (merger, succession); its rows carry the successor's keys from then on."""
     config: Mapped[dict[str, object]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), default=dict)
 
 
@@ -196,7 +198,9 @@ class TenantChange(ScopeColumns, Stamped, Base):
     document: Mapped[str | None] = mapped_column(Text)
     """The decision's document number."""
     other_id: Mapped[UUID | None] = mapped_column()
-    """The other tenant of a merger or succession."""
+    """The other tenant of a merger or succession, or the new parent of a move."""
+    applied_at: Mapped[datetime | None] = mapped_column()
+    """Real time at which the move job had rewritten the last key; NULL: still to do. A rename has no such work."""
     actor_name: Mapped[str | None] = mapped_column(Text)
     actor_post: Mapped[str | None] = mapped_column(Text)
     actor_agency: Mapped[str | None] = mapped_column(Text)

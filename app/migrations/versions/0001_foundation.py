@@ -183,7 +183,9 @@ def upgrade() -> None:
         sa.Column("parent_code", sa.String(length=9), nullable=True),
         sa.Column("valid_from", sa.Date(), nullable=True),
         sa.Column("valid_to", sa.Date(), nullable=True),
-        sa.Column("successor_codes", sa.ARRAY(sa.String(length=9)), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column(
+            "successor_codes", postgresql.ARRAY(sa.String(length=9)), server_default=sa.text("'{}'"), nullable=False
+        ),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.CheckConstraint("code ~ '^([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9})$'", name=op.f("ck_division_code")),
@@ -390,6 +392,7 @@ def upgrade() -> None:
         sa.Column("parent_id", sa.Uuid(), nullable=True),
         sa.Column("home_park_id", sa.Uuid(), nullable=True),
         sa.Column("status", sa.String(length=16), server_default=sa.text("'ACTIVE'"), nullable=False),
+        sa.Column("successor_id", sa.Uuid(), nullable=True),
         sa.Column(
             "config", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
@@ -412,6 +415,7 @@ def upgrade() -> None:
         sa.CheckConstraint("status IN ('ACTIVE', 'SUSPENDED', 'CLOSED')", name=op.f("ck_tenant_status")),
         sa.ForeignKeyConstraint(["home_park_id"], ["app.tenant.id"], name=op.f("fk_tenant_home_park_id")),
         sa.ForeignKeyConstraint(["parent_id"], ["app.tenant.id"], name=op.f("fk_tenant_parent_id")),
+        sa.ForeignKeyConstraint(["successor_id"], ["app.tenant.id"], name=op.f("fk_tenant_successor_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tenant")),
         sa.UniqueConstraint("key", name=op.f("uq_tenant_key")),
         schema="app",
@@ -439,54 +443,6 @@ def upgrade() -> None:
         unique=True,
         schema="app",
         postgresql_where=sa.text("kind IN ('PROVINCE', 'CITY', 'COUNTY', 'TOWNSHIP') AND status <> 'CLOSED'"),
-    )
-    op.create_table(
-        "tenant_change",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column(
-            "before", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
-        ),
-        sa.Column(
-            "after", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
-        ),
-        sa.Column("valid_from", sa.Date(), nullable=False),
-        sa.Column("document", sa.Text(), nullable=True),
-        sa.Column("other_id", sa.Uuid(), nullable=True),
-        sa.Column("actor_name", sa.Text(), nullable=True),
-        sa.Column("actor_post", sa.Text(), nullable=True),
-        sa.Column("actor_agency", sa.Text(), nullable=True),
-        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
-        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint(
-            "kind IN ('RENAME', 'MOVE', 'MERGE', 'SUCCEED', 'CLOSE')", name=op.f("ck_tenant_change_kind")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tenant_change")),
-        schema="app",
-    )
-    op.create_index("ix_tenant_change_city_key_seq", "tenant_change", ["city_key", "seq"], unique=False, schema="app")
-    op.create_index(
-        "ix_tenant_change_county_key_seq", "tenant_change", ["county_key", "seq"], unique=False, schema="app"
-    )
-    op.create_index(
-        "ix_tenant_change_enterprise_key_seq", "tenant_change", ["enterprise_key", "seq"], unique=False, schema="app"
-    )
-    op.create_index("ix_tenant_change_owner_key_seq", "tenant_change", ["owner_key", "seq"], unique=False, schema="app")
-    op.create_index("ix_tenant_change_park_key_seq", "tenant_change", ["park_key", "seq"], unique=False, schema="app")
-    op.create_index(
-        "ix_tenant_change_province_key_seq", "tenant_change", ["province_key", "seq"], unique=False, schema="app"
-    )
-    op.create_index(
-        "ix_tenant_change_township_key_seq", "tenant_change", ["township_key", "seq"], unique=False, schema="app"
     )
     op.create_table(
         "calendar_day",
@@ -616,6 +572,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("valid_to >= valid_from", name=op.f("ck_hosting_dates")),
         sa.ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"], name=op.f("fk_hosting_grantee_key")),
+        sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_hosting_owner_key")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hosting")),
         schema="app",
     )
@@ -651,6 +608,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("valid_to >= valid_from", name=op.f("ck_incident_call_dates")),
         sa.ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"], name=op.f("fk_incident_call_grantee_key")),
+        sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_incident_call_owner_key")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_incident_call")),
         schema="app",
     )
@@ -705,6 +663,7 @@ def upgrade() -> None:
             "state IN ('PROPOSED', 'PENDING', 'ACTIVE', 'SUSPENDED', 'ENDED', 'REFUSED')",
             name=op.f("ck_membership_state"),
         ),
+        sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_membership_owner_key")),
         sa.ForeignKeyConstraint(["person_id"], ["app.person.person_id"], name=op.f("fk_membership_person_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_membership")),
         sa.UniqueConstraint("owner_key", "id", name=op.f("uq_membership_owner_key_id")),
@@ -751,6 +710,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("valid_to >= valid_from", name=op.f("ck_scope_grant_dates")),
         sa.ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"], name=op.f("fk_scope_grant_grantee_key")),
+        sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_scope_grant_owner_key")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scope_grant")),
         schema="app",
     )
@@ -801,6 +761,56 @@ def upgrade() -> None:
         ["table_id", "area_code", "valid_from"],
         unique=False,
         schema="app",
+    )
+    op.create_table(
+        "tenant_change",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column(
+            "before", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column(
+            "after", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.Column("other_id", sa.Uuid(), nullable=True),
+        sa.Column("applied_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("actor_name", sa.Text(), nullable=True),
+        sa.Column("actor_post", sa.Text(), nullable=True),
+        sa.Column("actor_agency", sa.Text(), nullable=True),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('RENAME', 'MOVE', 'MERGE', 'SUCCEED', 'CLOSE')", name=op.f("ck_tenant_change_kind")
+        ),
+        sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_tenant_change_owner_key")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tenant_change")),
+        schema="app",
+    )
+    op.create_index("ix_tenant_change_city_key_seq", "tenant_change", ["city_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_tenant_change_county_key_seq", "tenant_change", ["county_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_tenant_change_enterprise_key_seq", "tenant_change", ["enterprise_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index("ix_tenant_change_owner_key_seq", "tenant_change", ["owner_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_tenant_change_park_key_seq", "tenant_change", ["park_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_tenant_change_province_key_seq", "tenant_change", ["province_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_tenant_change_township_key_seq", "tenant_change", ["township_key", "seq"], unique=False, schema="app"
     )
     op.create_table(
         "enterprise_change",
@@ -1671,67 +1681,6 @@ def upgrade() -> None:
     )
     op.execute("REVOKE ALL ON FUNCTION app.publish_agency() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.publish_agency() OWNER TO anlan_definer")
-    op.execute("ALTER TABLE app.tenant_change ENABLE ROW LEVEL SECURITY")
-    op.execute("ALTER TABLE app.tenant_change FORCE ROW LEVEL SECURITY")
-    op.execute(
-        "CREATE POLICY lv_assigned ON app.tenant_change FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_city ON app.tenant_change FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_county ON app.tenant_change FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_enterprise ON app.tenant_change FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_park ON app.tenant_change FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_province ON app.tenant_change FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_township ON app.tenant_change FOR ALL TO anlan_township USING (township_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (township_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute("CREATE POLICY sys_move ON app.tenant_change FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
-    op.execute("CREATE POLICY sys_seed ON app.tenant_change FOR ALL TO anlan_sys_seed USING (true) WITH CHECK (true)")
-    op.execute(
-        "GRANT SELECT ON app.tenant_change TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_seed, anlan_sys_move"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_province"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_city"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_county"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_township"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_park"
-    )
-    op.execute("GRANT INSERT ON app.tenant_change TO anlan_sys_seed")
-    op.execute("GRANT INSERT, UPDATE ON app.tenant_change TO anlan_sys_move")
-    op.execute(
-        "CREATE FUNCTION app.fill_keys_tenant_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'tenant_change'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
-    )
-    op.execute(
-        "CREATE TRIGGER fill_keys BEFORE INSERT ON app.tenant_change FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_tenant_change()"
-    )
-    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_tenant_change() FROM PUBLIC")
-    op.execute("ALTER FUNCTION app.fill_keys_tenant_change() OWNER TO anlan_definer")
-    op.execute(
-        "CREATE FUNCTION app.verify_keys_tenant_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (o.province_key, o.city_key, o.county_key, o.township_key, o.park_key, o.enterprise_key);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
-    )
-    op.execute(
-        "CREATE TRIGGER verify_keys AFTER INSERT ON app.tenant_change REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_tenant_change()"
-    )
-    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_tenant_change() FROM PUBLIC")
-    op.execute("ALTER FUNCTION app.verify_keys_tenant_change() OWNER TO anlan_definer")
     op.execute(
         "GRANT SELECT ON app.calendar_day TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
@@ -2028,6 +1977,14 @@ def upgrade() -> None:
     )
     op.execute("REVOKE ALL ON FUNCTION app.verify_keys_membership() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.verify_keys_membership() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.redeem_slip(p_hash text, p_login text) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  m app.membership%ROWTYPE;\n  message uuid := md5(p_hash || ' ' || p_login)::uuid;\n  person uuid := nullif(current_setting('app.person', true), '')::uuid;\n  sent boolean;\nBEGIN\n  SELECT * INTO m FROM app.membership WHERE slip_hash = p_hash FOR UPDATE;\n  IF NOT FOUND THEN RETURN 'INVALID'; END IF;\n  sent := EXISTS (SELECT FROM app.outbox WHERE id = message);\n  IF m.state = 'ACTIVE' AND sent THEN RETURN 'ACTIVE'; END IF;\n  IF m.state <> 'PENDING' THEN RETURN 'INVALID'; END IF;\n  IF m.slip_expires_at IS NULL THEN RETURN CASE WHEN sent THEN 'RECEIVED' ELSE 'INVALID' END; END IF;\n  IF m.slip_expires_at <= now() OR person IN (m.proposed_by, m.approved_by) THEN RETURN 'INVALID'; END IF;\n  IF sent THEN RETURN 'TAKEN'; END IF;\n  UPDATE app.membership SET slip_expires_at = NULL, version = version + 1, updated_at = now() WHERE id = m.id;\n  PERFORM app.outbox_put(message, 'members.provision', jsonb_build_object('membership_id', m.id,\n    'login_name', p_login, 'person_id', person, 'slip_expires_at', m.slip_expires_at),\n    jsonb_build_object('req', '', 'purpose', 'members.provision', 'actor', 'system:members.provision',\n    'roles', '[]'::jsonb), NULL);\n  RETURN 'RECEIVED';\nEND\n$$"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.redeem_slip(text, text) FROM PUBLIC")
+    op.execute(
+        "GRANT EXECUTE ON FUNCTION app.redeem_slip(text, text) TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public"
+    )
+    op.execute("ALTER FUNCTION app.redeem_slip(text, text) OWNER TO anlan_definer")
     op.execute("ALTER TABLE app.scope_grant ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.scope_grant FORCE ROW LEVEL SECURITY")
     op.execute("CREATE POLICY definer_select ON app.scope_grant FOR SELECT TO anlan_definer USING (true)")
@@ -2088,6 +2045,14 @@ def upgrade() -> None:
     op.execute("REVOKE ALL ON FUNCTION app.verify_keys_scope_grant() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.verify_keys_scope_grant() OWNER TO anlan_definer")
     op.execute(
+        "CREATE FUNCTION app.grantee_of(p_id uuid) RETURNS TABLE (tenant_key int, tenant_kind text, tenant_name text, open_grants bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nBEGIN\n  RETURN QUERY SELECT t.key, t.kind::text, t.name,\n    greatest((SELECT count(*) FROM app.scope_grant g WHERE g.grantee_key = t.key AND g.valid_to >= nullif(current_setting('app.today', true), '')::date),\n             (SELECT count(*) FROM app.incident_call g WHERE g.grantee_key = t.key AND g.valid_to >= nullif(current_setting('app.today', true), '')::date),\n             (SELECT count(*) FROM app.hosting g WHERE g.grantee_key = t.key AND g.valid_to >= nullif(current_setting('app.today', true), '')::date))\n    FROM app.tenant t WHERE t.id = p_id AND t.status = 'ACTIVE' AND t.kind IN ('AGENCY', 'RESCUE_TEAM');\nEND\n$$"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.grantee_of(uuid) FROM PUBLIC")
+    op.execute(
+        "GRANT EXECUTE ON FUNCTION app.grantee_of(uuid) TO anlan_province, anlan_city, anlan_county, anlan_enterprise"
+    )
+    op.execute("ALTER FUNCTION app.grantee_of(uuid) OWNER TO anlan_definer")
+    op.execute(
         "GRANT SELECT ON app.standard_version TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
     op.execute(
@@ -2106,6 +2071,67 @@ def upgrade() -> None:
     )
     op.execute("REVOKE ALL ON FUNCTION app.guard_standard_version() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.guard_standard_version() OWNER TO anlan_definer")
+    op.execute("ALTER TABLE app.tenant_change ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.tenant_change FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY lv_assigned ON app.tenant_change FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_city ON app.tenant_change FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_county ON app.tenant_change FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_enterprise ON app.tenant_change FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_park ON app.tenant_change FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_province ON app.tenant_change FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_township ON app.tenant_change FOR ALL TO anlan_township USING (township_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (township_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute("CREATE POLICY sys_move ON app.tenant_change FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
+    op.execute("CREATE POLICY sys_seed ON app.tenant_change FOR ALL TO anlan_sys_seed USING (true) WITH CHECK (true)")
+    op.execute(
+        "GRANT SELECT ON app.tenant_change TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_seed, anlan_sys_move"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_province"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_city"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_county"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_township"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, kind, before, after, valid_from, document, actor_name, actor_post, actor_agency, other_id) ON app.tenant_change TO anlan_park"
+    )
+    op.execute("GRANT INSERT ON app.tenant_change TO anlan_sys_seed")
+    op.execute("GRANT INSERT, UPDATE ON app.tenant_change TO anlan_sys_move")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_tenant_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'tenant_change'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT ON app.tenant_change FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_tenant_change()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_tenant_change() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_tenant_change() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_tenant_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (o.province_key, o.city_key, o.county_key, o.township_key, o.park_key, o.enterprise_key);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.tenant_change REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_tenant_change()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_tenant_change() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_tenant_change() OWNER TO anlan_definer")
     op.execute("ALTER TABLE app.enterprise_change ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.enterprise_change FORCE ROW LEVEL SECURITY")
     op.execute(
@@ -2449,6 +2475,14 @@ def downgrade() -> None:
     op.drop_index("ix_enterprise_change_county_key_seq", table_name="enterprise_change", schema="app")
     op.drop_index("ix_enterprise_change_city_key_seq", table_name="enterprise_change", schema="app")
     op.drop_table("enterprise_change", schema="app")
+    op.drop_index("ix_tenant_change_township_key_seq", table_name="tenant_change", schema="app")
+    op.drop_index("ix_tenant_change_province_key_seq", table_name="tenant_change", schema="app")
+    op.drop_index("ix_tenant_change_park_key_seq", table_name="tenant_change", schema="app")
+    op.drop_index("ix_tenant_change_owner_key_seq", table_name="tenant_change", schema="app")
+    op.drop_index("ix_tenant_change_enterprise_key_seq", table_name="tenant_change", schema="app")
+    op.drop_index("ix_tenant_change_county_key_seq", table_name="tenant_change", schema="app")
+    op.drop_index("ix_tenant_change_city_key_seq", table_name="tenant_change", schema="app")
+    op.drop_table("tenant_change", schema="app")
     op.drop_index("ix_standard_version_force", table_name="standard_version", schema="app")
     op.drop_table("standard_version", schema="app")
     op.drop_index("ix_scope_grant_township_key_seq", table_name="scope_grant", schema="app")
@@ -2503,14 +2537,6 @@ def downgrade() -> None:
     op.drop_table("enterprise", schema="app")
     op.drop_index(op.f("ix_calendar_day_day"), table_name="calendar_day", schema="app")
     op.drop_table("calendar_day", schema="app")
-    op.drop_index("ix_tenant_change_township_key_seq", table_name="tenant_change", schema="app")
-    op.drop_index("ix_tenant_change_province_key_seq", table_name="tenant_change", schema="app")
-    op.drop_index("ix_tenant_change_park_key_seq", table_name="tenant_change", schema="app")
-    op.drop_index("ix_tenant_change_owner_key_seq", table_name="tenant_change", schema="app")
-    op.drop_index("ix_tenant_change_enterprise_key_seq", table_name="tenant_change", schema="app")
-    op.drop_index("ix_tenant_change_county_key_seq", table_name="tenant_change", schema="app")
-    op.drop_index("ix_tenant_change_city_key_seq", table_name="tenant_change", schema="app")
-    op.drop_table("tenant_change", schema="app")
     op.drop_index(
         "uq_tenant_division",
         table_name="tenant",
@@ -2622,8 +2648,6 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION app.fill_keys_tenant()")
     op.execute("DROP FUNCTION app.verify_keys_tenant()")
     op.execute("DROP FUNCTION app.publish_agency()")
-    op.execute("DROP FUNCTION app.fill_keys_tenant_change()")
-    op.execute("DROP FUNCTION app.verify_keys_tenant_change()")
     op.execute("DROP FUNCTION app.fill_keys_enterprise()")
     op.execute("DROP FUNCTION app.verify_keys_enterprise()")
     op.execute("DROP FUNCTION app.guard_enterprise()")
@@ -2633,9 +2657,13 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION app.verify_keys_incident_call()")
     op.execute("DROP FUNCTION app.fill_keys_membership()")
     op.execute("DROP FUNCTION app.verify_keys_membership()")
+    op.execute("DROP FUNCTION app.redeem_slip(p_hash text, p_login text)")
     op.execute("DROP FUNCTION app.fill_keys_scope_grant()")
     op.execute("DROP FUNCTION app.verify_keys_scope_grant()")
+    op.execute("DROP FUNCTION app.grantee_of(p_id uuid)")
     op.execute("DROP FUNCTION app.guard_standard_version()")
+    op.execute("DROP FUNCTION app.fill_keys_tenant_change()")
+    op.execute("DROP FUNCTION app.verify_keys_tenant_change()")
     op.execute("DROP FUNCTION app.fill_keys_enterprise_change()")
     op.execute("DROP FUNCTION app.verify_keys_enterprise_change()")
     op.execute("DROP FUNCTION app.fill_keys_enterprise_person()")
