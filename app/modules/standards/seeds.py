@@ -18,6 +18,8 @@ from app.kit.rules.tables import TableRow
 from app.kit.sortkey import sort_key
 from app.modules.standards.models import NATIONAL
 from app.modules.standards.service import content_hash
+from infra.db.port import Database
+from infra.settings import Settings
 
 Connection: TypeAlias = Any  # asyncpg ships no types
 
@@ -59,6 +61,15 @@ async def seed(connection: Connection) -> dict[str, int]:
         await _copy_calendar(connection)
         added = {table: await _insert(connection, stage, table, columns) for stage, (table, columns) in _STAGE.items()}
     return added | {f"skipped_{level.lower()}": count for level, count in shipped.skipped_divisions().items()}
+
+
+async def run(db: Database, _settings: Settings, _size: str) -> list[str]:
+    """Seed, and say what was done; the same for every size."""
+    async with db.connect("sys_seed") as connection:
+        done = await seed(connection)
+    counts = ", ".join(f"{table} {count}" for table, count in done.items() if not table.startswith("skipped_"))
+    skipped = ", ".join(f"{count} of level {name[8:]}" for name, count in done.items() if name.startswith("skipped_"))
+    return [f"standards: {counts}", f"divisions that cannot be placed (development zones): {skipped}"]
 
 
 async def _copy(connection: Connection, stage: str, columns: Sequence[str], records: Iterable[Sequence[Any]]) -> None:

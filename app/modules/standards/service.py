@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.kit.errors import INVALID, Fault, require
+from app.kit.errors import Fault, require
 from app.kit.ids import uuid7
 from app.kit.rules import completeness, deadlines, size_class, supervision
 from app.kit.rules import tables as rule_tables
@@ -64,7 +64,6 @@ class NewVersion:
     valid_from: date
     legal_basis: str
     source: str
-    mark: Mark
     rows: Sequence[TableRow]
 
 
@@ -278,7 +277,7 @@ async def publish(ctx: WriteContext, new: NewVersion) -> UUID:
             valid_from=new.valid_from,
             legal_basis=new.legal_basis,
             source=new.source,
-            mark=new.mark,
+            mark=max((row.mark for row in new.rows), key=list(Mark).index),
             content_hash=digest,
             row_count=len(new.rows),
         )
@@ -297,7 +296,7 @@ def content_hash(version: str, valid_from: date | None, rows: Sequence[TableRow]
 
 
 def _check_version(ctx: WriteContext, new: NewVersion) -> None:
-    require(new.version.strip(), INVALID, ("version",), reason="version")
+    require(new.version.strip(), "REQUIRED", ("version",))
     require(new.valid_from > ctx.today, errors.EFFECTIVE_TOO_EARLY, ("validFrom",), today=ctx.today.isoformat())
     require(new.rows, errors.ROWS_EMPTY, ("rows",))
     require(len(new.rows) <= MAX_ROWS, errors.ROWS_TOO_MANY, ("rows",), limit=MAX_ROWS, count=len(new.rows))
@@ -305,7 +304,8 @@ def _check_version(ctx: WriteContext, new: NewVersion) -> None:
     seen: set[str] = set()
     for index, row in enumerate(new.rows):
         place = ("rows", str(index))
-        require(row.code.strip(), errors.ROW_INVALID, (*place, "code"), row=index + 1, column="code", found="")
+        for column, text in (("code", row.code), ("nameZh", row.name_zh)):
+            require(text.strip(), errors.ROW_INVALID, (*place, column), row=index + 1, column=column, found="")
         require(row.code not in seen, errors.ROW_CODE_TWICE, (*place, "code"), row=index + 1, code=row.code)
         seen.add(row.code)
         if reader is not None:
