@@ -354,7 +354,10 @@ def _grant(who: str, writers: tuple[str, ...], *columns: str) -> dict[str, dict[
 
 
 class _Grant(ScopeColumns, Versioned, Stamped):
-    """A dated row that lets one tenant read what another owns; it ends by itself."""
+    """A dated row that lets one tenant read what another owns; it ends by itself.
+
+    Ended before its first day, it holds on no day: ``valid_to`` is the day before ``valid_from``.
+    """
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     grantee_key: Mapped[int] = mapped_column(Integer, index=True)
@@ -370,7 +373,7 @@ class ScopeGrant(_Grant, Base):
 
     __tablename__ = "scope_grant"
     __table_args__ = (
-        CheckConstraint("valid_to >= valid_from", name="dates"),
+        CheckConstraint("valid_to >= valid_from - 1", name="dates"),
         ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"]),
         ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         _grant("enterprise", ("enterprise", "county")),
@@ -382,7 +385,7 @@ class IncidentCall(_Grant, Base):
 
     __tablename__ = "incident_call"
     __table_args__ = (
-        CheckConstraint("valid_to >= valid_from", name="dates"),
+        CheckConstraint("valid_to >= valid_from - 1", name="dates"),
         ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"]),
         ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         _grant("enterprise", ("county", "city", "province"), "incident_id"),
@@ -396,7 +399,7 @@ class Hosting(_Grant, Base):
 
     __tablename__ = "hosting"
     __table_args__ = (
-        CheckConstraint("valid_to >= valid_from", name="dates"),
+        CheckConstraint("valid_to >= valid_from - 1", name="dates"),
         ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"]),
         ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         _grant("county", ("county", "city")),
