@@ -1,14 +1,22 @@
 """Credit codes, calendars and rules for tests."""
 
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
 from functools import cache
+from typing import Any
+from uuid import UUID
 
 from hypothesis import strategies as st
 
 from app.kit.rules import calendar as calendars
 from app.kit.rules import deadlines, uscc
 from app.kit.rules.datafiles import Mark, read_rows
+from app.kit.uow import WriteContext
+from infra.db.port import Database
+from tenants.context import Acting
+from tenants.kinds import Kind
+from tenants.roles import capabilities
 
 
 def credit_codes() -> st.SearchStrategy[str]:
@@ -59,3 +67,61 @@ def limit(
         extension=extension,
         extension_basis="test extension" if extension else "",
     )
+
+
+OFFICES = {
+    "nation": (Kind.NATIONAL, "国家平台", None, "EXCHANGE"),
+    "shaanxi": (Kind.PROVINCE, "陕西省应急管理厅", "61", "STANDARDS"),
+    "jiangsu": (Kind.PROVINCE, "江苏省应急管理厅", "32", "STANDARDS"),
+    "xian": (Kind.CITY, "西安市应急管理局", "6101", "LEADER"),
+}
+"""Offices of the standards tests: kind, name, division, role of who acts."""
+
+
+def office_key(name: str) -> int:
+    """The internal key of an office."""
+    return 1 + list(OFFICES).index(name)
+
+
+async def add_offices(admin: Any) -> None:
+    """Insert the offices as they stand, with their keys, past every trigger."""
+    async with admin.transaction():
+        await admin.execute("SET LOCAL session_replication_role = replica")
+        for name, (kind, title, division, _) in OFFICES.items():
+            key = office_key(name)
+            row = (UUID(int=key), key, str(kind), title, division)
+            await admin.execute(
+                "INSERT INTO app.tenant (id, key, owner_key, kind, name, division_code) OVERRIDING SYSTEM VALUE "
+                "VALUES ($1, $2, $2, $3, $4, $5)",
+                *row,
+            )
+            await admin.execute(
+                "INSERT INTO app.agency (id, key, kind, name, division_code) VALUES ($1, $2, $3, $4, $5)", *row
+            )
+
+
+def acting(name: str, role: str | None = None) -> Acting:
+    """A membership of an office, with the office's usual role or another."""
+    kind, title, _, usual = OFFICES[name]
+    roles = frozenset({role or usual})
+    key = office_key(name)
+    return Acting(
+        membership_id=UUID(int=100 + key),
+        person_id=UUID(int=200 + key),
+        tenant_id=UUID(int=key),
+        tenant_key=key,
+        tenant_name=title,
+        kind=kind,
+        roles=roles,
+        capabilities=capabilities(kind, roles),
+        actor_name="张三",
+        post="标准管理员",
+    )
+
+
+@asynccontextmanager
+async def writing(db: Database, who: Acting, today: date) -> AsyncIterator[WriteContext]:
+    """A unit of work of a membership on a legal day."""
+    async with db.write(who.login, who.claims(today)) as session:
+        now = datetime(today.year, today.month, today.day, 4, tzinfo=UTC)
+        yield WriteContext(session=session, caller=who, now=now, today=today, request_id="test")
