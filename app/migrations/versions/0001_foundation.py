@@ -266,6 +266,25 @@ def upgrade() -> None:
         schema="app",
     )
     op.create_table(
+        "idempotency",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("operation", sa.Text(), nullable=False),
+        sa.Column("client_mutation_id", sa.Text(), nullable=False),
+        sa.Column("input_hash", sa.Text(), nullable=False),
+        sa.Column("object_id", sa.Uuid(), nullable=True),
+        sa.Column("outcome", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency")),
+        sa.UniqueConstraint(
+            "person_id",
+            "operation",
+            "client_mutation_id",
+            name=op.f("uq_idempotency_person_id_operation_client_mutation_id"),
+        ),
+        schema="app",
+    )
+    op.create_table(
         "job",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -483,6 +502,9 @@ def upgrade() -> None:
         sa.Column(
             "size_basis", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
+        sa.Column(
+            "duties", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False
+        ),
         sa.Column("supervision_categories", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("standardization_grade", sa.String(length=1), nullable=True),
         sa.Column("contact_name", sa.Text(), nullable=True),
@@ -570,7 +592,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("valid_to >= valid_from", name=op.f("ck_hosting_dates")),
+        sa.CheckConstraint("valid_to >= valid_from - 1", name=op.f("ck_hosting_dates")),
         sa.ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"], name=op.f("fk_hosting_grantee_key")),
         sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_hosting_owner_key")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hosting")),
@@ -606,7 +628,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("valid_to >= valid_from", name=op.f("ck_incident_call_dates")),
+        sa.CheckConstraint("valid_to >= valid_from - 1", name=op.f("ck_incident_call_dates")),
         sa.ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"], name=op.f("fk_incident_call_grantee_key")),
         sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_incident_call_owner_key")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_incident_call")),
@@ -708,7 +730,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("valid_to >= valid_from", name=op.f("ck_scope_grant_dates")),
+        sa.CheckConstraint("valid_to >= valid_from - 1", name=op.f("ck_scope_grant_dates")),
         sa.ForeignKeyConstraint(["grantee_key"], ["app.tenant.key"], name=op.f("fk_scope_grant_grantee_key")),
         sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_scope_grant_owner_key")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scope_grant")),
@@ -1457,6 +1479,71 @@ def upgrade() -> None:
     )
     op.execute("GRANT SELECT ON app.event_position TO anlan_sys_relay, anlan_sys_audit")
     op.execute("GRANT INSERT, UPDATE ON app.event_position TO anlan_sys_relay")
+    op.execute("ALTER TABLE app.idempotency ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.idempotency FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY own_assigned ON app.idempotency FOR ALL TO anlan_assigned USING (person_id = (select nullif(current_setting('app.person', true), '')::uuid)) WITH CHECK (person_id = (select nullif(current_setting('app.person', true), '')::uuid))"
+    )
+    op.execute(
+        "CREATE POLICY own_city ON app.idempotency FOR ALL TO anlan_city USING (person_id = (select nullif(current_setting('app.person', true), '')::uuid)) WITH CHECK (person_id = (select nullif(current_setting('app.person', true), '')::uuid))"
+    )
+    op.execute(
+        "CREATE POLICY own_county ON app.idempotency FOR ALL TO anlan_county USING (person_id = (select nullif(current_setting('app.person', true), '')::uuid)) WITH CHECK (person_id = (select nullif(current_setting('app.person', true), '')::uuid))"
+    )
+    op.execute(
+        "CREATE POLICY own_enterprise ON app.idempotency FOR ALL TO anlan_enterprise USING (person_id = (select nullif(current_setting('app.person', true), '')::uuid)) WITH CHECK (person_id = (select nullif(current_setting('app.person', true), '')::uuid))"
+    )
+    op.execute(
+        "CREATE POLICY own_park ON app.idempotency FOR ALL TO anlan_park USING (person_id = (select nullif(current_setting('app.person', true), '')::uuid)) WITH CHECK (person_id = (select nullif(current_setting('app.person', true), '')::uuid))"
+    )
+    op.execute(
+        "CREATE POLICY own_province ON app.idempotency FOR ALL TO anlan_province USING (person_id = (select nullif(current_setting('app.person', true), '')::uuid)) WITH CHECK (person_id = (select nullif(current_setting('app.person', true), '')::uuid))"
+    )
+    op.execute(
+        "CREATE POLICY own_public ON app.idempotency FOR ALL TO anlan_public USING (person_id = (select nullif(current_setting('app.person', true), '')::uuid)) WITH CHECK (person_id = (select nullif(current_setting('app.person', true), '')::uuid))"
+    )
+    op.execute(
+        "CREATE POLICY own_township ON app.idempotency FOR ALL TO anlan_township USING (person_id = (select nullif(current_setting('app.person', true), '')::uuid)) WITH CHECK (person_id = (select nullif(current_setting('app.person', true), '')::uuid))"
+    )
+    op.execute(
+        "CREATE POLICY sys_retention ON app.idempotency FOR ALL TO anlan_sys_retention USING (true) WITH CHECK (true)"
+    )
+    op.execute(
+        "GRANT SELECT ON app.idempotency TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_retention"
+    )
+    op.execute(
+        "GRANT INSERT (id, person_id, operation, client_mutation_id, input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_province"
+    )
+    op.execute(
+        "GRANT INSERT (id, person_id, operation, client_mutation_id, input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_city"
+    )
+    op.execute(
+        "GRANT INSERT (id, person_id, operation, client_mutation_id, input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_county"
+    )
+    op.execute(
+        "GRANT INSERT (id, person_id, operation, client_mutation_id, input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_township"
+    )
+    op.execute(
+        "GRANT INSERT (id, person_id, operation, client_mutation_id, input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_park"
+    )
+    op.execute(
+        "GRANT INSERT (id, person_id, operation, client_mutation_id, input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_enterprise"
+    )
+    op.execute(
+        "GRANT INSERT (id, person_id, operation, client_mutation_id, input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_assigned"
+    )
+    op.execute(
+        "GRANT INSERT (id, person_id, operation, client_mutation_id, input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_public"
+    )
+    op.execute("GRANT UPDATE (input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_province")
+    op.execute("GRANT UPDATE (input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_city")
+    op.execute("GRANT UPDATE (input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_county")
+    op.execute("GRANT UPDATE (input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_township")
+    op.execute("GRANT UPDATE (input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_park")
+    op.execute("GRANT UPDATE (input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_enterprise")
+    op.execute("GRANT UPDATE (input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_assigned")
+    op.execute("GRANT UPDATE (input_hash, object_id, outcome, created_at) ON app.idempotency TO anlan_public")
+    op.execute("GRANT DELETE ON app.idempotency TO anlan_sys_retention")
     op.execute("ALTER TABLE app.job ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.job FORCE ROW LEVEL SECURITY")
     op.execute(
@@ -1722,10 +1809,10 @@ def upgrade() -> None:
         "GRANT INSERT (id, owner_key, name_sort, status, claimed_at, division_code, contact_name, contact_phone, completeness, version, name, credit_code, legal_representative, industry_code, registered_address) ON app.enterprise TO anlan_county"
     )
     op.execute(
-        "GRANT UPDATE (legal_representative, industry_code, registered_address, established_on, capital_wan, division_code, employees, revenue_wan, assets_wan, supervision_categories, standardization_grade, contact_name, contact_phone, safety_licence_no, hazchem_licence_no, liability_policy_no, size_class, size_class_as_of, size_basis, completeness, version, updated_at, lifecycle, confirmed_on) ON app.enterprise TO anlan_enterprise"
+        "GRANT UPDATE (legal_representative, industry_code, registered_address, established_on, capital_wan, division_code, employees, revenue_wan, assets_wan, supervision_categories, standardization_grade, contact_name, contact_phone, safety_licence_no, hazchem_licence_no, liability_policy_no, size_class, size_class_as_of, size_basis, duties, completeness, version, updated_at, lifecycle, confirmed_on) ON app.enterprise TO anlan_enterprise"
     )
     op.execute(
-        "GRANT UPDATE (name, credit_code, legal_representative, industry_code, registered_address, size_class, size_class_as_of, size_basis, completeness, version, updated_at, name_sort, former_names, status, lifecycle, claimed_at, verified_at, verified_by_name) ON app.enterprise TO anlan_county"
+        "GRANT UPDATE (name, credit_code, legal_representative, industry_code, registered_address, size_class, size_class_as_of, size_basis, duties, completeness, version, updated_at, name_sort, former_names, status, lifecycle, claimed_at, verified_at, verified_by_name) ON app.enterprise TO anlan_county"
     )
     op.execute("GRANT UPDATE (locked_fields, locks, version, updated_at) ON app.enterprise TO anlan_province")
     op.execute("GRANT UPDATE (locked_fields, locks, version, updated_at) ON app.enterprise TO anlan_city")
@@ -2290,13 +2377,13 @@ def upgrade() -> None:
     op.execute("REVOKE ALL ON FUNCTION app.verify_keys_registration() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.verify_keys_registration() OWNER TO anlan_definer")
     op.execute(
-        "CREATE FUNCTION app.registration_receive(p_id uuid, p_credit_code text, p_name text, p_county_code text, p_division_code text, p_address text, p_longitude double precision, p_latitude double precision, p_contact_name text, p_contact_phone text, p_phone_masked text, p_industry_code text, p_park_id uuid) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  known uuid;\n  routed int;\n  named int;\nBEGIN\n  PERFORM pg_advisory_xact_lock(hashtextextended('app.registration:' || p_credit_code, 0));\n  SELECT t.key INTO named FROM app.tenant t\n   WHERE t.kind = 'COUNTY' AND t.division_code = p_county_code AND t.status = 'ACTIVE';\n  IF NOT FOUND THEN RAISE check_violation USING MESSAGE = 'no such county'; END IF;\n  SELECT e.id, t.county_key INTO known, routed FROM app.tenant t LEFT JOIN app.enterprise e ON e.id = t.id\n   WHERE t.credit_code = p_credit_code;\n  IF routed IS NULL THEN\n    SELECT r.owner_key INTO routed FROM app.registration r\n     WHERE r.credit_code = p_credit_code AND r.state = 'RECEIVED' ORDER BY r.seq LIMIT 1;\n  END IF;\n  INSERT INTO app.registration (id, owner_key, kind, credit_code, name, division_code, address, longitude, latitude,\n    contact_name, contact_phone, phone_masked, industry_code, park_id, enterprise_id)\n  VALUES (p_id, coalesce(routed, named), CASE WHEN routed IS NULL THEN 'NEW' ELSE 'CLAIM' END, p_credit_code, p_name,\n    p_division_code, p_address, p_longitude, p_latitude, p_contact_name, p_contact_phone, p_phone_masked,\n    p_industry_code, p_park_id, known);\nEND\n$$"
+        "CREATE FUNCTION app.registration_receive(p_id uuid, p_credit_code text, p_name text, p_county_code text, p_division_code text, p_address text, p_longitude double precision, p_latitude double precision, p_contact_name text, p_contact_phone text, p_phone_masked text, p_industry_code text, p_park_id uuid) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  known uuid;\n  routed int;\n  named int;\nBEGIN\n  PERFORM pg_advisory_xact_lock(hashtextextended('app.registration:' || p_credit_code, 0));\n  SELECT t.key INTO named FROM app.tenant t\n   WHERE t.kind = 'COUNTY' AND t.division_code = p_county_code AND t.status = 'ACTIVE';\n  IF NOT FOUND THEN RAISE check_violation USING MESSAGE = 'no such county'; END IF;\n  SELECT e.id, e.county_key INTO known, routed FROM app.enterprise e WHERE e.credit_code = p_credit_code;\n  IF routed IS NULL THEN\n    SELECT e.id, t.county_key INTO known, routed FROM app.tenant t LEFT JOIN app.enterprise e ON e.id = t.id\n     WHERE t.credit_code = p_credit_code;\n  END IF;\n  IF routed IS NULL THEN\n    SELECT r.owner_key INTO routed FROM app.registration r\n     WHERE r.credit_code = p_credit_code AND r.state = 'RECEIVED' ORDER BY r.seq LIMIT 1;\n  END IF;\n  INSERT INTO app.registration (id, owner_key, kind, credit_code, name, division_code, address, longitude, latitude,\n    contact_name, contact_phone, phone_masked, industry_code, park_id, enterprise_id)\n  VALUES (p_id, coalesce(routed, named), CASE WHEN routed IS NULL THEN 'NEW' ELSE 'CLAIM' END, p_credit_code, p_name,\n    p_division_code, p_address, p_longitude, p_latitude, p_contact_name, p_contact_phone, p_phone_masked,\n    p_industry_code, p_park_id, known);\nEND\n$$"
     )
     op.execute(
         "REVOKE ALL ON FUNCTION app.registration_receive(uuid, text, text, text, text, text, double precision, double precision, text, text, text, text, uuid) FROM PUBLIC"
     )
     op.execute(
-        "GRANT EXECUTE ON FUNCTION app.registration_receive(uuid, text, text, text, text, text, double precision, double precision, text, text, text, text, uuid) TO anlan_public, anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise"
+        "GRANT EXECUTE ON FUNCTION app.registration_receive(uuid, text, text, text, text, text, double precision, double precision, text, text, text, text, uuid) TO anlan_public, anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned"
     )
     op.execute(
         "ALTER FUNCTION app.registration_receive(uuid, text, text, text, text, text, double precision, double precision, text, text, text, text, uuid) OWNER TO anlan_definer"
@@ -2572,6 +2659,7 @@ def downgrade() -> None:
     op.drop_table("job_attempt", schema="app")
     op.drop_index("ix_job_person", table_name="job", schema="app")
     op.drop_table("job", schema="app")
+    op.drop_table("idempotency", schema="app")
     op.drop_table("event_position", schema="app")
     op.drop_index("uq_event_position", table_name="event", schema="app")
     op.drop_index("ix_event_unnumbered", table_name="event", schema="app", postgresql_where=sa.text("position IS NULL"))

@@ -36,7 +36,7 @@ OWN = (
 )
 """Fields that the enterprise edits by itself."""
 FIRST = ("legal_representative", "industry_code", "registered_address")
-COMPUTED = ("size_class", "size_class_as_of", "size_basis", "completeness", "version", "updated_at")
+COMPUTED = ("size_class", "size_class_as_of", "size_basis", "duties", "completeness", "version", "updated_at")
 SYSTEM = {"sys_seed": "true", "sys_move": "true"}
 SYSTEM_WRITE = {"sys_seed": ("INSERT",), "sys_move": ("UPDATE",)}
 

@@ -148,6 +148,8 @@ class Enterprise(ScopeColumns, Versioned, Stamped, Base):
     size_class_as_of: Mapped[date | None]
     size_basis: Mapped[dict[str, object]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     """Industry of the rule, what is missing, and each comparison that was made."""
+    duties: Mapped[list[object]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    """Statutory duties that follow from the categories and the number of employees, each with its article."""
     supervision_categories: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     """监管分类, codes of the table ``supervision_category``."""
     standardization_grade: Mapped[str | None] = mapped_column(String(1))

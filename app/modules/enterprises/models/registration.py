@@ -18,7 +18,7 @@ from app.modules.enterprises.models.common import REGISTRATION_STATES, SYSTEM_WR
 from infra.db.base import Base
 from tenants.access import Access, TableClass
 from tenants.isolation import definer_function
-from tenants.kinds import LEVELS
+from tenants.kinds import PEOPLE_LOGINS
 from tenants.scoped import ScopeColumns, Stamped, Versioned
 
 _RECEIVE = definer_function(
@@ -36,8 +36,11 @@ BEGIN
   SELECT t.key INTO named FROM app.tenant t
    WHERE t.kind = 'COUNTY' AND t.division_code = p_county_code AND t.status = 'ACTIVE';
   IF NOT FOUND THEN RAISE check_violation USING MESSAGE = 'no such county'; END IF;
-  SELECT e.id, t.county_key INTO known, routed FROM app.tenant t LEFT JOIN app.enterprise e ON e.id = t.id
-   WHERE t.credit_code = p_credit_code;
+  SELECT e.id, e.county_key INTO known, routed FROM app.enterprise e WHERE e.credit_code = p_credit_code;
+  IF routed IS NULL THEN
+    SELECT e.id, t.county_key INTO known, routed FROM app.tenant t LEFT JOIN app.enterprise e ON e.id = t.id
+     WHERE t.credit_code = p_credit_code;
+  END IF;
   IF routed IS NULL THEN
     SELECT r.owner_key INTO routed FROM app.registration r
      WHERE r.credit_code = p_credit_code AND r.state = 'RECEIVED' ORDER BY r.seq LIMIT 1;
@@ -48,7 +51,7 @@ BEGIN
     p_division_code, p_address, p_longitude, p_latitude, p_contact_name, p_contact_phone, p_phone_masked,
     p_industry_code, p_park_id, known);
 END""",
-    ("public", *LEVELS),
+    ("public", *PEOPLE_LOGINS),
     stable=False,
 )
 
