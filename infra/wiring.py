@@ -5,11 +5,17 @@ only those that it uses.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from infra.db.port import Database, DbAddress
 from infra.secrets import Secrets
 from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from infra.identity.embedded_directory import EmbeddedDirectory
+    from infra.objects.embedded import FileStore
+    from infra.queue.redis import RedisQueue
 
 DATABASE = "anlan"
 
@@ -60,3 +66,37 @@ def open_database(settings: Settings, database: str | None = None) -> Database:
     if database:
         address = DbAddress(address.host, address.port, database, tls=address.tls)
     return PostgresDatabase(address, db_passwords(settings), settings.prefix)
+
+
+def open_directory(database: Database) -> "EmbeddedDirectory":
+    """Open the directory of accounts: the embedded issuer's."""
+    from infra.identity.embedded_directory import EmbeddedDirectory  # noqa: PLC0415 - see the module's text
+
+    return EmbeddedDirectory(database)
+
+
+def queue_url(settings: Settings) -> str:
+    """Return where the queue is: the setting's server, or the embedded one's socket."""
+    return settings.queue_url or f"unix://{settings.runtime_dir / 'queue.sock'}"
+
+
+def open_queue(settings: Settings) -> "RedisQueue":
+    """Open the queue port; connections are made when first used."""
+    from infra.queue.redis import RedisQueue  # noqa: PLC0415 - see the module's text
+    from infra.queue.signing import Signer  # noqa: PLC0415 - see the module's text
+
+    return RedisQueue(
+        queue_url(settings), Signer(Secrets(settings.state).get("queue_signing")), namespace=settings.prefix
+    )
+
+
+def open_objects(settings: Settings) -> "FileStore":
+    """Open the object store: the file store in the state folder."""
+    from infra.objects.embedded import FileStore  # noqa: PLC0415 - see the module's text
+
+    return FileStore(settings.state / "objects")
+
+
+def address_key(settings: Settings) -> str:
+    """Return the key of signed addresses (`infra.objects.signing.AddressSigner`)."""
+    return Secrets(settings.state).get("object_addresses")

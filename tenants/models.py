@@ -106,7 +106,7 @@ class Tenant(ScopeColumns, Versioned, Stamped, Base):
                     system_write={"sys_seed": ("INSERT", "UPDATE"), "sys_move": ("UPDATE",)},
                     definer=("SELECT",),
                 ),
-                "extra_ddl": _AGENCY_TRIGGER,
+                "extra_ddl": [*_AGENCY_TRIGGER, "GRANT USAGE ON SEQUENCE app.tenant_key_seq TO anlan_sys_seed"],
             }
         },
     )

@@ -1768,6 +1768,7 @@ def upgrade() -> None:
     )
     op.execute("REVOKE ALL ON FUNCTION app.publish_agency() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.publish_agency() OWNER TO anlan_definer")
+    op.execute("GRANT USAGE ON SEQUENCE app.tenant_key_seq TO anlan_sys_seed")
     op.execute(
         "GRANT SELECT ON app.calendar_day TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )

@@ -1,0 +1,1 @@
+"""Slice members 成员: tenants, memberships and users; delegated administration; activation slips."""
