@@ -69,7 +69,7 @@ def spawn(
     user: ServerUser | None = None,
     parent_gone: signal.Signals = signal.SIGTERM,
     cwd: str = "/",
-) -> "subprocess.Popen[bytes]":
+) -> subprocess.Popen[bytes]:
     """Start a child in a session of its own, so that Ctrl-C reaches the launcher only.
 
     Args:

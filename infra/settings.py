@@ -115,3 +115,22 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         log_level=config("ANLAN_LOG", default="INFO").upper(),
         ci=config("CI", default="") not in ("", "false", "0"),
     )
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of a child process: this one's, with these settings named.
+
+    Args:
+        settings: what the child shall read by :func:`load`.
+    """
+    own = {
+        "ANLAN_ENV": settings.env,
+        "ANLAN_STATE": str(settings.state),
+        "ANLAN_PREFIX": settings.prefix,
+        "ANLAN_HOST": settings.host,
+        "ANLAN_PORT": str(settings.port),
+        "ANLAN_PUBLIC_URL": settings.public_url,
+        "PYTHONPATH": str(_CHECKOUT),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**os.environ, **own}  # noqa: TID251 - the one reader

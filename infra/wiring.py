@@ -13,8 +13,10 @@ from infra.secrets import Secrets
 from infra.settings import Settings
 
 if TYPE_CHECKING:
+    from infra.db.embedded import Server as PostgresServer
     from infra.identity.embedded_directory import EmbeddedDirectory
     from infra.objects.embedded import FileStore
+    from infra.queue.embedded import Server as QueueServer
     from infra.queue.redis import RedisQueue
 
 DATABASE = "anlan"
@@ -100,3 +102,17 @@ def open_objects(settings: Settings) -> "FileStore":
 def address_key(settings: Settings) -> str:
     """Return the key of signed addresses (`infra.objects.signing.AddressSigner`)."""
     return Secrets(settings.state).get("object_addresses")
+
+
+def start_database(settings: Settings) -> "PostgresServer":
+    """Start the embedded PostgreSQL; from the main thread only."""
+    from infra.db.embedded import start  # noqa: PLC0415 - see the module's text
+
+    return start(settings)
+
+
+def start_queue(settings: Settings) -> "QueueServer":
+    """Start the embedded queue; from the main thread only."""
+    from infra.queue.embedded import start  # noqa: PLC0415 - see the module's text
+
+    return start(settings)

@@ -47,7 +47,7 @@ class PostgresStartError(RuntimeError):
 class Server:
     """A running embedded PostgreSQL."""
 
-    process: "subprocess.Popen[bytes]"
+    process: subprocess.Popen[bytes]
     binaries: Path
     data: Path
     socket_dir: Path
@@ -109,6 +109,7 @@ def start(settings: Settings, *, fsync: bool = True) -> Server:
     data = _data_folder(settings, _major(binaries), user)
     runtime = settings.runtime_dir
     process.prepare_runtime(runtime, user)
+    _await_predecessor(data)
     if not (data / "PG_VERSION").exists():
         _initialise(settings, binaries, data, user)
     options = [part for key, value in _OPTIONS.items() for part in ("-c", f"{key}={value}")]
@@ -153,6 +154,29 @@ def _data_folder(settings: Settings, major: str, user: process.ServerUser | None
     return place / major
 
 
+def _await_predecessor(data: Path) -> None:
+    """Wait for the server of a launcher that was killed: it shuts down by itself, cleanly."""
+    end = time.monotonic() + STOP_SECONDS
+    while (number := _running_postmaster(data)) is not None:
+        if time.monotonic() > end:
+            raise PostgresStartError(
+                f"another PostgreSQL (process {number}) uses {data} and does not stop; end it, then try again"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _running_postmaster(data: Path) -> int | None:
+    try:
+        number = int((data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
+        os.kill(number, 0)
+        command = Path(f"/proc/{number}/cmdline")
+        if command.exists() and str(data).encode() not in command.read_bytes():
+            return None  # the number was given to somebody else since
+    except (OSError, ValueError):
+        return None
+    return number
+
+
 def _initialise(settings: Settings, binaries: Path, data: Path, user: process.ServerUser | None) -> None:
     """Make a cluster in a sibling folder and rename it when complete: a killed initdb leaves nothing behind."""
     draft = data.with_name(f".{data.name}.new")
@@ -183,7 +207,7 @@ def _initialise(settings: Settings, binaries: Path, data: Path, user: process.Se
 
 
 def _wait_ready(server: Server) -> None:
-    probe = [server.binaries / "pg_isready", "-q", "-h", server.socket_dir, "-U", BOOT_USER, "-d", "postgres"]
+    probe: list[str | Path] = [server.binaries / "pg_isready", "-q", "-h", server.socket_dir, "-U", BOOT_USER, "-d", "postgres"]
     end = time.monotonic() + READY_SECONDS
     while True:
         if server.process.poll() is not None:

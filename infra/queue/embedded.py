@@ -25,7 +25,7 @@ class QueueStartError(RuntimeError):
 class Server:
     """A running embedded valkey."""
 
-    process: "subprocess.Popen[bytes]"
+    process: subprocess.Popen[bytes]
     socket: Path
     log: Path
 
@@ -85,7 +85,7 @@ def start(settings: Settings) -> Server:
         "--port": "0", "--unixsocket": str(path), "--unixsocketperm": "700", "--dir": str(folder),
         "--appendonly": "yes", "--appendfsync": "everysec", "--save": "", "--maxmemory-policy": "noeviction",
     }  # fmt: skip
-    command = [find_server(), *(part for pair in options.items() for part in pair)]
+    command: list[str | Path] = [find_server(), *(part for pair in options.items() for part in pair)]
     child = process.spawn(command, log=log, env=process.SERVER_ENV, parent_gone=signal.SIGTERM)
     server = Server(child, path, log)
     end = time.monotonic() + READY_SECONDS

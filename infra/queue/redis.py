@@ -34,6 +34,8 @@ from infra.queue.port import (
 from infra.queue.signing import Signer
 
 log = logging.getLogger("anlan.queue")
+# Below that, Dramatiq's threads write a message's arguments into the log; what matters of it we log ourselves.
+logging.getLogger("dramatiq.worker").setLevel(logging.CRITICAL)
 
 ENVELOPE = "anlan"
 MAINTENANCE_CHANCE = 100_000  # of a million commands: a dead worker's messages come back within seconds
@@ -77,12 +79,12 @@ class DeadLetters(Middleware):
     def before_nack(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:  # noqa: ARG002
         error = message._exception  # noqa: SLF001 - Dramatiq offers no other way to the exception
         letter = _letter(message._message, error)  # noqa: SLF001
-        if letter.code in {"UNSIGNED", "ALTERED", "EXPIRED"}:
-            log.critical(
-                "queue.alarm refused message=%s actor=%s code=%s", letter.message_id, letter.actor, letter.code
-            )
-        else:
-            log.error("queue.dead message=%s actor=%s code=%s", letter.message_id, letter.actor, letter.code)
+        refused = letter.code in {"UNSIGNED", "ALTERED", "EXPIRED"}
+        log.log(
+            logging.CRITICAL if refused else logging.ERROR,
+            "queue.alarm" if refused else "queue.dead",
+            extra={"message_id": letter.message_id, "job": letter.actor, "code": letter.code},
+        )
         _on_loop(self._handler.dead(letter))
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
@@ -198,6 +200,11 @@ class RedisQueue:
                 _on_loop(handler.run(delivery))
             except RetryLaterError as later:
                 raise Retry(str(later), delay=later.delay_ms) from later
+            except RejectedError:
+                raise
+            except Exception:
+                log.exception("queue.failed", extra={"message_id": message.message_id, "job": message.actor_name})
+                raise
 
         return entry
 
@@ -210,7 +217,7 @@ class RedisQueue:
                     try:
                         letters.append(_letter(dramatiq.Message.decode(data), None))
                     except DecodeError:
-                        log.exception("queue.unreadable dead letter of %s", key)
+                        log.exception("queue.unreadable")
         except (redis.RedisError, OSError) as exc:
             raise QueueUnavailableError(f"the queue does not answer: {type(exc).__name__}") from exc
         return letters
