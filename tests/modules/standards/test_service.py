@@ -6,6 +6,7 @@ import pytest
 from app.kit.errors import Fault
 from app.kit.rules.calendar import DayKind
 from app.kit.rules.deadlines import Pause, Why
+from app.kit.rules.geo import boundaries
 from app.modules.standards import public, service
 from tests.conftest import Clone
 
@@ -55,7 +56,7 @@ async def test_place_judges_a_township_by_its_county(seeded_db: Clone) -> None:
         county = await public.division_on(session, "320506", TODAY)
     assert township is not None
     assert county is not None
-    point = public.boundaries().inner_point("320506")
+    point = boundaries().inner_point("320506")
     assert point is not None
     assert public.place(*point, township).inside
     assert public.place(*point, county).inside
