@@ -4,13 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, FetchedValue, Identity, Index, Integer, Table, event, text
-from sqlalchemy.orm import Mapped, declarative_mixin, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from tenants.access import Access
 from tenants.kinds import LEVELS, key_column
 
 
-@declarative_mixin
 class ScopeColumns:
     """Level keys, owner, author and order of a row of a tenant table.
 

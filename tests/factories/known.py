@@ -1,0 +1,40 @@
+"""What tables want that their columns do not tell: who owns their rows, and values that a check asks for."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Made:
+    """The row that is being made."""
+
+    owner: str
+    author: str
+    number: int
+    state: str | None
+    owner_id: uuid.UUID
+
+
+SKIP: frozenset[str] = frozenset()
+"""Tables that stay empty; none may."""
+
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    "enterprise": ("ENTERPRISE",),
+    "registration": ("COUNTY",),
+}
+"""Kinds of tenants that own rows of a table; a table that hangs on another follows it."""
+
+FIXED: Mapping[str, Mapping[str, object | Callable[[Made], object]]] = {
+    "division": {"code": "61", "level": "PROVINCE"},
+    "enterprise": {
+        "id": lambda made: made.owner_id,
+        "credit_code": lambda made: f"91{made.owner}"[:18],
+    },
+    "enterprise_change": {
+        "kind": lambda made: "REVIEW" if made.state else "EDIT",
+        "state": lambda made: made.state or "ACCEPTED",
+    },
+    "site": {"is_main": lambda made: made.number == 0, "name": lambda made: f"canary-{made.owner}-{made.number}"},
+}
+"""Column to a value, or to a function of the row."""
