@@ -64,14 +64,16 @@ def _guard(table: str, body: str) -> list[str]:
     )
 
 
-def _reference(*publishable: str, guard: list[str] | None = None) -> dict[str, object]:
+def _reference(
+    *publishable: str, guard: list[str] | None = None, seeds: tuple[str, ...] = ("INSERT",)
+) -> dict[str, object]:
     """Access of a reference table: all read; seeds write; provinces and the nation add the named columns."""
     return {
         "access": Access(
             TableClass.REFERENCE,
             insert=dict.fromkeys(("province", "assigned"), publishable) if publishable else {},
             system={"sys_seed": "true"},
-            system_write={"sys_seed": ("INSERT",)},
+            system_write={"sys_seed": seeds},
             definer=("SELECT",),
         ),
         "extra_ddl": tuple(guard or ()),
@@ -89,7 +91,7 @@ class Division(Base):
         UniqueConstraint("code", "valid_from", postgresql_nulls_not_distinct=True),
         Index("uq_division_current", "code", unique=True, postgresql_where=text("valid_to IS NULL")),
         Index("ix_division_parent_code", "parent_code", "code"),
-        {"info": _reference()},
+        {"info": _reference(seeds=("INSERT", "UPDATE"))},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

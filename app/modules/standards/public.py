@@ -39,7 +39,9 @@ __all__ = [
     "industry_on",
     "place",
     "rows_in_force",
+    "short_code",
     "size_class_on",
+    "successors_on",
 ]
 
 rows_in_force = service.rows_in_force
@@ -49,6 +51,7 @@ deadline_rule = service.deadline_rule
 size_class_on = service.size_class_on
 flags_on = service.flags_on
 completeness_on = service.completeness_on
+successors_on = service.successors_on
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Seeds of the reference tables, by the bulk path: COPY into a stage, INSERT … SELECT what is new.
 
 Running it again adds nothing. A newer release adds what its files hold in addition: versions and
-calendar years whose content is new, divisions whose code and first day are new.
+calendar years whose content is new, divisions whose code and first day are new; and it ends the
+divisions that its list ends. Nothing else ever changes a row.
 """
 
 import hashlib
@@ -47,7 +48,8 @@ async def seed(connection: Connection) -> dict[str, int]:
         connection: a plain connection of the login ``sys_seed``.
 
     Returns:
-        rows added per table, and ``skipped_<level>`` for divisions that cannot be placed (decision 43).
+        rows added per table, ``division_closed`` for divisions that were ended, and ``skipped_<level>`` for
+        divisions that cannot be placed (decision 43).
     """
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('anlan.seed.standards'))")
@@ -59,8 +61,13 @@ async def seed(connection: Connection) -> dict[str, int]:
         await _copy_divisions(connection)
         await _copy_tables(connection, list(shipped.tables()))
         await _copy_calendar(connection)
+        closed = int((await connection.execute(_CLOSE)).rpartition(" ")[2])
         added = {table: await _insert(connection, stage, table, columns) for stage, (table, columns) in _STAGE.items()}
-    return added | {f"skipped_{level.lower()}": count for level, count in shipped.skipped_divisions().items()}
+    return (
+        added
+        | {"division_closed": closed}
+        | {f"skipped_{level.lower()}": count for level, count in shipped.skipped_divisions().items()}
+    )
 
 
 async def run(db: Database, _settings: Settings, _size: str) -> list[str]:
@@ -109,6 +116,11 @@ async def _copy_calendar(connection: Connection) -> None:
     await _copy(connection, "stage_year", _YEAR, years)
     await _copy(connection, "stage_day", _DAY, days)
 
+
+_CLOSE = """UPDATE app.division d SET valid_to = s.valid_to, successor_codes = s.successor_codes FROM stage_division s
+WHERE d.code = s.code AND d.valid_from IS NOT DISTINCT FROM s.valid_from AND s.valid_to IS NOT NULL
+AND (d.valid_to IS DISTINCT FROM s.valid_to OR d.successor_codes <> s.successor_codes)"""
+"""Ends divisions that a newer list ends and names their successors; first, so that a code is free again."""
 
 _NEW = {
     "division": "NOT EXISTS (SELECT FROM app.division d WHERE d.code = s.code AND "

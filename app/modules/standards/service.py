@@ -83,6 +83,27 @@ async def division_path(session: AsyncSession, code: str, on: date) -> tuple[Div
     return tuple(path)
 
 
+async def successors_on(session: AsyncSession, code: str, on: date) -> tuple[str, ...]:
+    """Return the codes that stand on a day for what a code once named: itself, or those that took its place.
+
+    Roll-ups map old facts with it: a merged county's facts are counted under its successor. Several codes mean that
+    it was split, and that its facts cannot be told apart by the code alone.
+    """
+    standing: list[str] = []
+    waiting, seen = [code], set()
+    while waiting:
+        following = waiting.pop(0)
+        if following in seen:
+            continue
+        seen.add(following)
+        if await division_on(session, following, on) is not None:
+            standing.append(following)
+            continue
+        ended = select(Division.successor_codes).where(Division.code == following, Division.valid_to <= on)
+        waiting += await session.scalar(ended.order_by(Division.valid_to.desc()).limit(1)) or []
+    return tuple(standing)
+
+
 async def version_in_force(session: AsyncSession, table_code: str, on: date, area: str = NATIONAL) -> InForce | None:
     """Return the version of a table that holds on a day in an area.
 

@@ -1,8 +1,12 @@
 import asyncio
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
+import pytest
+
 from app.kit.rules import shipped
-from app.modules.standards import seeds
+from app.modules.standards import public, seeds
 from tests.conftest import Clone
 
 TABLES = ("division", "standard_table", "standard_version", "standard_row", "calendar_year", "calendar_day")
@@ -93,3 +97,27 @@ async def test_a_newer_notice_of_a_year_is_a_new_edition(seeded_copy: Clone) -> 
         "SELECT count(*) FROM app.calendar_day WHERE year_id = (SELECT id FROM app.calendar_year "
         "WHERE year = 2026 AND content_hash <> 'older')"
     )
+
+
+async def test_a_newer_list_ends_a_division_and_opens_another(
+    seeded_copy: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = date(2026, 6, 1)
+    listed = list(shipped.divisions())
+    merged = next(item for item in listed if item.code == "610112")
+    renamed = next(item for item in listed if item.code == "610114")
+    newer = [item for item in listed if item not in (merged, renamed)]
+    newer += [replace(merged, valid_to=day, successor_codes=("610113",)), replace(renamed, valid_to=day)]
+    newer += [replace(renamed, name="新名区", valid_from=day)]
+    monkeypatch.setattr(shipped, "divisions", lambda: iter(newer))
+    async with seeded_copy.db.connect("sys_seed") as connection:
+        first, second = await seeds.seed(connection), await seeds.seed(connection)
+    assert (first["division"], first["division_closed"]) == (1, 2)
+    assert (second["division"], second["division_closed"]) == (0, 0)
+    async with seeded_copy.db.read("public", {}) as session:
+        before = await public.division_on(session, "610114", date(2026, 5, 31))
+        after = await public.division_on(session, "610114", day)
+        assert await public.successors_on(session, "610112", day) == ("610113",)
+    assert before is not None
+    assert after is not None
+    assert (before.name, after.name) == (renamed.name, "新名区")

@@ -7,7 +7,7 @@ from app.kit.errors import Fault
 from app.kit.rules.calendar import DayKind
 from app.kit.rules.deadlines import Pause, Why
 from app.kit.rules.geo import boundaries
-from app.modules.standards import public, service
+from app.modules.standards import public
 from tests.conftest import Clone
 
 TODAY = date(2026, 3, 2)
@@ -45,9 +45,26 @@ async def test_a_merged_division_ends_on_its_day_and_names_its_successor(seeded_
         assert before is not None
         assert before.code == "610112"
         assert await public.division_on(session, "610112", date(2026, 6, 1)) is None
-        last = await service.division_on(session, "610112", date(2026, 5, 31))
-        assert last is not None
-        assert last.successor_codes == ["610113"]
+        assert await public.successors_on(session, "610112", date(2026, 5, 31)) == ("610112",)
+        assert await public.successors_on(session, "610112", date(2026, 6, 1)) == ("610113",)
+
+
+async def test_successors_follow_chains_splits_and_circles(seeded_copy: Clone) -> None:
+    for code, day, then in (
+        ("610112", "2026-06-01", "{610113,610114}"),
+        ("610113", "2026-07-01", "{610115}"),
+        ("610114", "2026-07-01", "{610112}"),
+    ):
+        await seeded_copy.admin.execute(
+            "UPDATE app.division SET valid_to = $2::text::date, successor_codes = $3::text::text[] WHERE code = $1",
+            code,
+            day,
+            then,
+        )
+    async with seeded_copy.db.read("public", {}) as session:
+        assert await public.successors_on(session, "610112", date(2026, 6, 15)) == ("610113", "610114")
+        assert await public.successors_on(session, "610112", date(2026, 7, 1)) == ("610115",)
+        assert await public.successors_on(session, "999999", date(2026, 7, 1)) == ()
 
 
 async def test_place_judges_a_township_by_its_county(seeded_db: Clone) -> None:
