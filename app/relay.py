@@ -18,6 +18,7 @@ import asyncpg
 
 from app.kit.sweeper import DUTIES, Duty, copy_dead_letters, run_duty
 from infra.db.port import Database
+from infra.observability.logs import setup
 from infra.queue.port import Outgoing, Queue, QueueUnavailableError
 from infra.settings import Settings
 
@@ -89,7 +90,7 @@ class Relay:
                 async with self._db.connect(LOGIN) as connection:
                     await self._as_the_only_one(connection)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ExceptionGroup):
-                log.exception("relay.lost the database; again in %s s", SPARE_POLL_S)
+                log.exception("relay.lost-database")
             await asyncio.sleep(SPARE_POLL_S)
 
     async def _as_the_only_one(self, connection: Any) -> None:
@@ -149,8 +150,8 @@ class Relay:
         ]
         try:
             await asyncio.to_thread(self._queue.send, messages)
-        except QueueUnavailableError as error:
-            log.warning("relay.queue %s; %d messages wait", error, len(rows))
+        except QueueUnavailableError:
+            log.warning("relay.queue-unavailable", extra={"count": len(rows)})
             return 0
         await connection.execute(_SENT, [row["id"] for row in rows])
         return len(rows)
@@ -169,6 +170,7 @@ async def _serve(settings: Settings) -> None:
     from app.registry import slice_parts  # noqa: PLC0415 - slices import much; tests of the relay need none
     from infra.wiring import open_database, open_queue  # noqa: PLC0415 - adapters load when they are used
 
+    setup("relay", settings.log_level)
     slice_parts("jobs")
     db, queue = open_database(settings), open_queue(settings)
     task = asyncio.current_task()

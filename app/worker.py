@@ -15,6 +15,7 @@ import dramatiq
 
 from app.kit.job_runner import JobRunner, actor_specs
 from app.registry import load_models, slice_parts
+from infra.observability.logs import setup
 from infra.settings import load
 from infra.wiring import open_database, open_queue
 
@@ -26,10 +27,11 @@ STOP_TIMEOUT_MS = 30_000
 def boot() -> None:
     """Set up a worker process: the broker with every declared job; Dramatiq calls it after its fork."""
     settings = load()
+    setup("worker", settings.log_level)
     load_models()
     slice_parts("jobs")
     queue = open_queue(settings)
-    queue.serve(actor_specs(), JobRunner(lambda: open_database(settings), None))
+    queue.serve(actor_specs(), JobRunner(lambda: open_database(settings)))
     dramatiq.set_broker(queue.broker)
 
 
@@ -43,4 +45,5 @@ def main(processes: int = PROCESSES, threads: int = THREADS) -> NoReturn:
     root = str(Path(__file__).resolve().parent.parent)
     command = [sys.executable, "-m", "dramatiq", "app.worker:boot", "--path", root]
     command += ["-p", str(processes), "-t", str(threads), "--worker-shutdown-timeout", str(STOP_TIMEOUT_MS)]
+    command += ["--skip-logging"]
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell

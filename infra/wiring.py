@@ -13,6 +13,10 @@ from infra.secrets import Secrets
 from infra.settings import Settings
 
 if TYPE_CHECKING:
+    from httpx import AsyncClient
+    from starlette.types import ASGIApp
+
+    from infra.identity.port import Verifier
     from infra.db.embedded import Server as PostgresServer
     from infra.identity.embedded_directory import EmbeddedDirectory
     from infra.objects.embedded import FileStore
@@ -116,3 +120,20 @@ def start_queue(settings: Settings) -> "QueueServer":
     from infra.queue.embedded import start  # noqa: PLC0415 - see the module's text
 
     return start(settings)
+
+
+def open_issuer(settings: Settings, database: Database) -> "ASGIApp":
+    """Open the embedded issuer, to be mounted at ``/realms``."""
+    from infra.identity.embedded import issuer_app  # noqa: PLC0415 - see the module's text
+
+    return issuer_app(
+        env=settings.env, public_url=settings.public_url, secrets=Secrets(settings.state), database=database
+    )
+
+
+def open_verifier(settings: Settings, http: "AsyncClient") -> "Verifier":
+    """Open the verifier of access tokens of the trusted issuers."""
+    from infra.identity.issuers import trusted_issuers  # noqa: PLC0415 - see the module's text
+    from infra.identity.verifier import create_verifier  # noqa: PLC0415 - see the module's text
+
+    return create_verifier(trusted_issuers(settings), http, settings.state)

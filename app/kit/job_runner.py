@@ -8,6 +8,8 @@ import json
 import logging
 import traceback
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import text
@@ -28,7 +30,10 @@ from app.kit.jobs import (
     error_code,
 )
 from infra.db.port import Database
-from infra.queue.port import ActorSpec, DeadLetter, Delivery, RejectedError, RetryLaterError
+from infra.queue.port import ActorSpec, DeadLetter, Delivery, Json, RejectedError, RetryLaterError
+from tenants.context import Acting
+from tenants.memberships import reauthorize
+from tenants.roles import capabilities
 
 log = logging.getLogger("anlan.jobs")
 
@@ -42,20 +47,50 @@ def actor_specs() -> list[ActorSpec]:
     return [ActorSpec(spec.name, time_limit_ms=int(spec.time_limit_s * 1000)) for spec in JOBS.values()]
 
 
+async def membership_again(db: Database, context: Json, today: date) -> Acting | None:
+    """Look up the membership that queued a job, as `app.kit.jobs.Reauthorize`.
+
+    Person, tenant and login were recorded by the database when the message was queued; the membership must still
+    belong to all three. Roles are today's, but never more than those it was queued with.
+
+    Args:
+        db: the database.
+        context: the verified context.
+        today: the legal day.
+
+    Returns:
+        None when the membership has ended, is of another person or tenant, or the context names none.
+    """
+    try:
+        membership_id, person_id = UUID(context["membership"]), UUID(context["person"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    acting = await reauthorize(db, membership_id, person_id, today)
+    if acting is None or acting.tenant_key != context.get("tid") or acting.login != context.get("level"):
+        return None
+    roles = acting.roles & frozenset(context.get("roles", ()))
+    locale = str(context.get("locale", acting.locale))
+    return replace(acting, roles=roles, capabilities=capabilities(acting.kind, roles), locale=locale)
+
+
 class JobRunner:
     """The queue's handler: `infra.queue.port.Handler` over the declared jobs.
 
     Args:
         open_database: called once, on the worker's event loop.
-        reauthorize: see `app.kit.jobs.Reauthorize`; without it personal jobs are refused.
+        reauthorize: see `app.kit.jobs.Reauthorize`.
         lease_s: see `app.kit.jobs.Ledger`; shorter than the broker's heartbeat, or a redelivery waits twice.
     """
 
     def __init__(
-        self, open_database: Callable[[], Database], reauthorize: Reauthorize | None, *, lease_s: float = LEASE_S
+        self,
+        open_database: Callable[[], Database],
+        reauthorize: Reauthorize | None = None,
+        *,
+        lease_s: float = LEASE_S,
     ) -> None:
         self._open_database = open_database
-        self._reauthorize = reauthorize
+        self._reauthorize = reauthorize or membership_again
         self._lease_s = lease_s
         self._database: Database | None = None
 
@@ -73,7 +108,7 @@ class JobRunner:
         message_id = UUID(delivery.message_id)
         ledger = Ledger(self._db, self._lease_s)
         if await ledger.done(message_id):
-            log.info("job.duplicate message=%s actor=%s", message_id, spec.name)
+            log.info("job.duplicate", extra={"message_id": message_id, "job": spec.name})
             return
         attempt = await ledger.begin(message_id, spec.name)
         if attempt is None:
@@ -92,12 +127,15 @@ class JobRunner:
 
         async def end(state: str, error: str | None = None, result: Result = None) -> None:
             await ledger.end(message_id, spec.name, state, error=error, result=result)
-            log.info("job.%s message=%s actor=%s attempt=%d", state.lower(), message_id, spec.name, attempt)
+            log.info(
+                "job.ended",
+                extra={"message_id": message_id, "job": spec.name, "attempt": attempt, "code": error or state},
+            )
 
         try:
-            acting = None
+            acting, clock = None, await ledger.clock()
             if spec.system is None:
-                acting = await self._reauthorize(self._db, delivery.context) if self._reauthorize else None
+                acting = await self._reauthorize(self._db, delivery.context, clock.today())
                 if acting is None:
                     await end("FAILED", MEMBERSHIP_ENDED)
                     return
@@ -105,15 +143,13 @@ class JobRunner:
                 await end("CANCELLED")
                 return
             login = spec.system or (acting.login if acting else "")
-            run = JobRun(
-                self._db, message_id, spec.name, attempt, delivery.context, login, acting, await ledger.clock()
-            )
+            run = JobRun(self._db, message_id, spec.name, attempt, delivery.context, login, acting, clock)
             result = await spec.function(run, **delivery.args)
             await end("DONE", result=result)
         except JobCancelledError:
             await end("CANCELLED")
         except AlreadyDoneError:
-            log.info("job.duplicate message=%s actor=%s", message_id, spec.name)
+            log.info("job.duplicate", extra={"message_id": message_id, "job": spec.name})
         except Fault as fault:
             await end("FAILED", error_code(fault))
         except (RetryLaterError, RejectedError):
@@ -126,7 +162,10 @@ class JobRunner:
         if attempt >= spec.max_attempts:
             await self._show_failed(message_id, error_code(error))
             raise RejectedError("EXHAUSTED", f"attempt {attempt} of {spec.max_attempts} failed") from error
-        log.warning("job.failed message=%s actor=%s attempt=%d error=%s", message_id, spec.name, attempt, type(error))
+        log.warning(
+            "job.failed",
+            extra={"message_id": message_id, "job": spec.name, "attempt": attempt, "code": type(error).__name__},
+        )
         raise RetryLaterError(spec.backoff_ms(attempt), f"attempt {attempt} failed") from error
 
     async def _exhausted(self, ledger: Ledger, spec: JobSpec, message_id: UUID) -> None:
@@ -152,7 +191,7 @@ class JobRunner:
                 try:
                     await ledger.beat(message_id)
                 except Exception:
-                    log.exception("job.beat message=%s", message_id)
+                    log.exception("job.beat", extra={"message_id": message_id})
 
         task = asyncio.create_task(beat())
         try:

@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,8 +31,8 @@ MEMBERSHIP_ENDED = "MEMBERSHIP_ENDED"
 
 Result = dict[str, Any] | None
 JobFunction = Callable[..., Awaitable[Result]]
-Reauthorize = Callable[[Database, Json], Awaitable[Acting | None]]
-"""Looks the context's membership up again: it must belong to the context's person and tenant and be valid now."""
+Reauthorize = Callable[[Database, Json, date], Awaitable[Acting | None]]
+"""Looks the context's membership up again on the legal day; None when it no longer holds."""
 
 
 class JobCancelledError(Exception):

@@ -72,7 +72,7 @@ async def run_duty(duty: Duty, db: Database, settings: Settings) -> None:
         try:
             await duty.function(db, settings)
         except Exception:
-            log.exception("duty.failed name=%s", duty.name)
+            log.exception("duty.failed", extra={"duty": duty.name})
         await asyncio.sleep(duty.interval_s)
 
 
@@ -101,7 +101,7 @@ async def resend_unreported(db: Database, after_s: float = RESEND_AFTER_S) -> in
         )
         found = rows.all()
     for message_id, attempts in found:
-        log.warning("outbox.resend message=%s sendings=%d", message_id, attempts)
+        log.warning("outbox.resend", extra={"message_id": message_id, "count": attempts})
     return len(found)
 
 

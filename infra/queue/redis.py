@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import multiprocessing
-import os
-import signal
-import sys
-import threading
 import traceback
 from collections.abc import Coroutine, Sequence
-from multiprocessing import connection
 from typing import Any
 
 import dramatiq
@@ -19,8 +12,9 @@ import redis
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import DecodeError, Retry
-from dramatiq.middleware import AsyncIO, CurrentMessage, Middleware, Retries, TimeLimit
+from dramatiq.middleware import CurrentMessage, Middleware, Retries, TimeLimit
 
+from infra.queue.lifetime import EndsWithMaster, EventLoop
 from infra.queue.port import (
     ActorSpec,
     DeadLetter,
@@ -41,29 +35,6 @@ ENVELOPE = "anlan"
 MAINTENANCE_CHANCE = 100_000  # of a million commands: a dead worker's messages come back within seconds
 HEARTBEAT_TIMEOUT_MS = 15_000
 DEAD_MESSAGE_TTL_MS = 7 * 24 * 3600 * 1000
-PR_SET_PDEATHSIG = 1
-RECORD_TIMEOUT_S = 30
-
-
-class EndsWithMaster(Middleware):
-    """Ends a worker process when its master ends, however it ends; else kill -9 leaves workers consuming."""
-
-    def after_process_boot(self, broker: dramatiq.Broker) -> None:  # noqa: ARG002 - Dramatiq's signature
-        parent = multiprocessing.parent_process()
-        if parent is None:
-            return
-        if sys.platform == "linux":
-            ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            # The master may have died before the line above; then nobody sends the signal any more.
-            if multiprocessing.get_start_method(allow_none=True) == "fork" and os.getppid() != parent.pid:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return
-        threading.Thread(target=self._watch, args=(parent.sentinel,), name="ends-with-master", daemon=True).start()
-
-    @staticmethod
-    def _watch(sentinel: int) -> None:
-        connection.wait([sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class DeadLetters(Middleware):
@@ -149,7 +120,7 @@ class RedisQueue:
                 # The handler counts attempts in the database and rejects; so the broker itself never gives up.
                 Retries(min_backoff=min_backoff_ms, max_backoff=300_000, retry_when=_not_rejected),
                 CurrentMessage(),
-                AsyncIO(),
+                EventLoop(),
                 EndsWithMaster(),
             ],
             maintenance_chance=MAINTENANCE_CHANCE,

@@ -9,6 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,9 +103,7 @@ class Group:
             server.url, Signer(workers.KEY), heartbeat_timeout_ms=workers.HEARTBEAT_MS, namespace=folder.name
         )
 
-    def start(self) -> None:
-        boots = len(self.of("boot"))
-        self.starts += 1
+    def spawn(self) -> None:
         with (self.folder / "stderr").open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "dramatiq", "tests.infra.queue.workers:boot", "-p", "2", "-t", "8"],
@@ -113,6 +112,11 @@ class Group:
                 stderr=errors,
                 start_new_session=True,
             )
+
+    def start(self) -> None:
+        boots = len(self.of("boot"))
+        self.starts += 1
+        self.spawn()
         wait_for(lambda: len(self.of("boot")) >= boots + 2)
 
     def supervise(self) -> None:
@@ -126,8 +130,9 @@ class Group:
         return self.process.wait(60)
 
     def kill_all(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process is not None:
+            with suppress(ProcessLookupError):  # workers may be left without their master
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def log(self) -> list[dict[str, Any]]:

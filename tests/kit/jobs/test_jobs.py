@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +34,7 @@ def _only_own_jobs() -> Iterator[None]:
 
 
 def runner(world: World, acting: Acting | None = None, lease_s: float = 15.0) -> JobRunner:
-    async def reauthorize(_db: Database, _context: Json) -> Acting | None:
+    async def reauthorize(_db: Database, _context: Json, _today: date) -> Acting | None:
         return acting
 
     return JobRunner(lambda: world.db, reauthorize, lease_s=lease_s)

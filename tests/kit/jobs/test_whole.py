@@ -8,6 +8,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,9 @@ class Chain:
             )
 
     def kill_workers(self) -> None:
-        if self.master is not None and self.master.poll() is None:
-            os.killpg(self.master.pid, signal.SIGKILL)
+        if self.master is not None:
+            with suppress(ProcessLookupError):  # workers may be left without their master
+                os.killpg(self.master.pid, signal.SIGKILL)
             self.master.wait()
 
     def supervise(self) -> None:

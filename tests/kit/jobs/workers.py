@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ PASSWORD = "a password of the test"
 NAMESPACE = "whole"
 
 
-async def reauthorize(_db: Database, context: Json) -> Acting | None:
+async def reauthorize(_db: Database, context: Json, _today: date) -> Acting | None:
     """Believe the verified context, except that roles say when a membership has ended."""
     if "ENDED" in context["roles"]:
         return None
