@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from graphql import graphql
 
-from app.api.context import Identity, RequestContext
+from app.api.context import Identity, RequestContext, Runs
 from app.api.schema import Api, build
-from app.kit.errors import codes
+from app.kit.errors import Fault, codes
 from app.modules.standards import errors
 from app.modules.standards.module import MODULE
 from infra.clock import Clock
 from tenants.context import Visitor
 from tests.conftest import Clone
+from tests.factories.standards import acting, writing
 
 
 class NoMutations:
@@ -23,9 +24,20 @@ class NoMutations:
         raise AssertionError("a read ran a mutation")
 
 
-def context(clone: Clone) -> RequestContext:
+class RunAs:
+    """Runs a mutation's function in a transaction of an office; the product's own runner is tested in tests/api."""
+
+    def __init__(self, clone: Clone, who: str) -> None:
+        self.clone, self.who = clone, who
+
+    async def run(self, ctx: RequestContext, mark: Any, _name: str, _info: object, given: object) -> None:
+        async with writing(self.clone.db, acting(self.who), ctx.today) as unit:
+            await mark.run(unit, given)
+
+
+def context(clone: Clone, runner: Runs | None = None) -> RequestContext:
     clock = Clock(source=lambda: datetime(2026, 3, 2, 4, tzinfo=UTC))
-    return RequestContext(clone.db, clock, Identity(Visitor()), "test", NoMutations(), locale="en")
+    return RequestContext(clone.db, clock, Identity(Visitor()), "test", runner or NoMutations(), locale="en")
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +217,46 @@ async def test_from_a_table_through_its_version_to_its_rows(api: Api, seeded_db:
     one = "query Q($id: ID!) { standardVersion(id: $id) { version legalBasis validFrom } }"
     assert (await ask(api, seeded_db, one, id=version["id"]))["validFrom"] == "2007-06-01"
     assert await ask(api, seeded_db, one, id="standardversion_00000000-0000-7000-8000-000000000000") is None
+
+
+async def test_a_version_is_published_with_its_columns(api: Api, seeded_copy: Clone) -> None:
+    mutation = """mutation M($input: StandardVersionPublishInput!) {
+      standardVersionPublish(input: $input) { errors { code } } }"""
+    rows = [
+        {"code": "1", "nameZh": "甲", "mark": "SEEN", "attrs": {"deaths_min": "30"}, "validFrom": "2026-05-01"},
+        {"code": "2", "nameZh": "乙", "nameEn": "two", "parentCode": "1", "mark": "VERIFIED", "legalBasis": "x 3"},
+    ]
+    given = {"table": "accident_grade", "version": "2026", "validFrom": "2026-04-01", "legalBasis": "x", "rows": rows}
+    answer = await graphql(
+        api.schema,
+        mutation,
+        context_value=context(seeded_copy, RunAs(seeded_copy, "shaanxi")),
+        variable_values={"input": given},
+    )
+    assert answer.errors is None, answer.errors
+    stored = await seeded_copy.admin.fetch(
+        "SELECT r.code, r.name_zh, r.name_en, r.parent_code, r.attrs::text, r.mark, r.valid_from::text, "
+        "v.area_code, v.mark AS weakest FROM app.standard_row r JOIN app.standard_version v ON v.id = r.version_id "
+        "WHERE v.version = '2026' ORDER BY r.position"
+    )
+    assert [tuple(row) for row in stored] == [
+        ("1", "甲", "", None, '{"deaths_min": "30"}', "SEEN", "2026-05-01", "61", "SEEN"),
+        ("2", "乙", "two", "1", "{}", "VERIFIED", None, "61", "SEEN"),
+    ]
+
+
+async def test_columns_that_are_no_object_are_refused(api: Api, seeded_copy: Clone) -> None:
+    mutation = """mutation M($input: StandardVersionPublishInput!) {
+      standardVersionPublish(input: $input) { errors { code } } }"""
+    rows = [{"code": "1", "nameZh": "甲", "mark": "SEEN", "attrs": ["no", "object"]}]
+    given = {"table": "accident_grade", "version": "2026", "validFrom": "2026-04-01", "legalBasis": "x", "rows": rows}
+    answer = await graphql(
+        api.schema,
+        mutation,
+        context_value=context(seeded_copy, RunAs(seeded_copy, "nation")),
+        variable_values={"input": given},
+    )
+    assert answer.errors is not None
+    fault = answer.errors[0].original_error
+    assert isinstance(fault, Fault)
+    assert (fault.code, fault.field) == ("STANDARD_ROW_INVALID", ("rows", "0", "attrs"))
