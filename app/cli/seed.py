@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import json
 import time
 
+from app.modules.members.public import demo_accounts
 from app.registry import slice_parts
 from infra.settings import Settings
 from infra.wiring import open_database
@@ -19,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Run the verb."""
     asyncio.run(seed(settings, args.size))
+    settings.state.mkdir(parents=True, exist_ok=True)
+    accounts = json.dumps(demo_accounts(), ensure_ascii=False)
+    (settings.state / "accounts.json").write_text(accounts, encoding="utf-8")
     return 0
 
 

@@ -246,10 +246,15 @@ def _print_ready(content: dict[str, Any], seconds: float, *, cold: bool) -> None
     print(f"  start page   {content['url']}/")
     print(f"  GraphQL API  {content['graphql']}")
     print("  get a token  ./anlan token ACCOUNT\n")
-    named = [account for account in content["accounts"] if account.get("listed", True)]
-    if named:
-        width = max(len(account["account"]) for account in named)
-        print("demo accounts (no passwords; development only)")
-        for account in named:
-            print(f"  {account['account']:<{width}}  {account['kind']:<11} {account['tenant']} · {account['role']}")
+    if content["accounts"]:
+        print("demo accounts (no passwords; development only); the start page lists them with their people")
+        for (kind, tenant), names in _by_tenant(content["accounts"]).items():
+            print(f"  {kind:<11} {tenant}: {' '.join(names)}")
     print("\nCtrl-C stops everything; the data stay.", flush=True)
+
+
+def _by_tenant(accounts: list[dict[str, str]]) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for account in accounts:
+        found.setdefault((account["kind"], account["tenant"]), []).append(account["account"])
+    return found
