@@ -1,0 +1,13 @@
+"""GraphQL of tenants, memberships, users and dated grants."""
+
+import strawberry
+
+from app.modules.members.api.mutations import GrantMutation, MembershipMutation
+from app.modules.members.api.queries import MembersQuery
+
+__all__ = ["MembersMutation", "MembersQuery"]
+
+
+@strawberry.type
+class MembersMutation(MembershipMutation, GrantMutation):
+    """Root fields of changes."""
