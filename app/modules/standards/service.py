@@ -43,7 +43,7 @@ GBT4754 = "gbt4754"
 
 
 @dataclass(frozen=True)
-class InForce:
+class VersionInForce:
     """A version that holds on a day."""
 
     id: UUID
@@ -104,7 +104,9 @@ async def successors_on(session: AsyncSession, code: str, on: date) -> tuple[str
     return tuple(standing)
 
 
-async def version_in_force(session: AsyncSession, table_code: str, on: date, area: str = NATIONAL) -> InForce | None:
+async def version_in_force(
+    session: AsyncSession, table_code: str, on: date, area: str = NATIONAL
+) -> VersionInForce | None:
     """Return the version of a table that holds on a day in an area.
 
     Args:
@@ -131,7 +133,7 @@ async def version_in_force(session: AsyncSession, table_code: str, on: date, are
     found = (await session.scalars(query)).first()
     if found is None:
         return None
-    return InForce(
+    return VersionInForce(
         found.id,
         table_code,
         found.area_code,
