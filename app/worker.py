@@ -6,7 +6,7 @@ workers is killed.
 
 from __future__ import annotations
 
-import os
+import runpy
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -24,26 +24,31 @@ THREADS = 8
 STOP_TIMEOUT_MS = 30_000
 
 
+def _declare() -> None:
+    load_models()
+    slice_parts("jobs")
+
+
 def boot() -> None:
     """Set up a worker process: the broker with every declared job; Dramatiq calls it after its fork."""
     settings = load()
     setup("worker", settings.log_level)
-    load_models()
-    slice_parts("jobs")
+    _declare()
     queue = open_queue(settings)
     queue.serve(actor_specs(), JobRunner(lambda: open_database(settings)))
     dramatiq.set_broker(queue.broker)
 
 
 def main(processes: int = PROCESSES, threads: int = THREADS) -> NoReturn:
-    """Become Dramatiq's master; does not return.
+    """Become Dramatiq's master; ends the process with its exit code.
 
     Args:
         processes: worker processes.
         threads: deliveries at a time in each.
     """
-    root = str(Path(__file__).resolve().parent.parent)
-    command = [sys.executable, "-m", "dramatiq", "app.worker:boot", "--path", root]
-    command += ["-p", str(processes), "-t", str(threads), "--worker-shutdown-timeout", str(STOP_TIMEOUT_MS)]
-    command += ["--skip-logging"]
-    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
+    _declare()  # before the fork, so that the workers share what is loaded
+    sys.argv = ["dramatiq", "app.worker:boot", "-p", str(processes), "-t", str(threads)]
+    sys.argv += ["--worker-shutdown-timeout", str(STOP_TIMEOUT_MS), "--skip-logging"]
+    sys.argv += ["--path", str(Path(__file__).resolve().parent.parent)]
+    runpy.run_module("dramatiq", run_name="__main__", alter_sys=True)
+    sys.exit(0)  # not reached: Dramatiq's own module ends with its exit code
