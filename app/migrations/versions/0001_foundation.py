@@ -43,98 +43,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_agency_kind"), "agency", ["kind"], unique=False, schema="app")
     op.create_index(op.f("ix_agency_parent_id"), "agency", ["parent_id"], unique=False, schema="app")
     op.create_table(
-        "audit_entry",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("action", sa.String(length=64), nullable=False),
-        sa.Column("object_type", sa.String(length=32), nullable=False),
-        sa.Column("object_id", sa.Uuid(), nullable=True),
-        sa.Column("site_id", sa.Uuid(), nullable=True),
-        sa.Column("outcome", sa.String(length=8), nullable=False),
-        sa.Column("reason", sa.String(length=64), nullable=True),
-        sa.Column("actor_name", sa.Text(), nullable=True),
-        sa.Column("actor_post", sa.Text(), nullable=True),
-        sa.Column("actor_agency", sa.Text(), nullable=True),
-        sa.Column("person_id", sa.Uuid(), nullable=True),
-        sa.Column("request_id", sa.String(length=64), server_default=sa.text("''"), nullable=False),
-        sa.Column(
-            "details", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
-        ),
-        sa.Column("at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=True),
-        sa.Column("prev_hash", sa.String(length=64), nullable=True),
-        sa.Column("hash", sa.String(length=64), nullable=True),
-        sa.Column("sealed_at", sa.TIMESTAMP(timezone=True), nullable=True),
-        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
-        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.CheckConstraint("outcome = 'DENIED' OR reason IS NULL", name=op.f("ck_audit_entry_reason")),
-        sa.CheckConstraint("outcome IN ('ALLOWED', 'DENIED')", name=op.f("ck_audit_entry_outcome")),
-        sa.CheckConstraint(
-            "(position IS NULL) = (hash IS NULL) AND (position IS NULL) = (prev_hash IS NULL) AND (position IS NULL) = (sealed_at IS NULL)",
-            name=op.f("ck_audit_entry_seal"),
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
-        sa.UniqueConstraint("owner_key", "position", name=op.f("uq_audit_entry_owner_key_position")),
-        schema="app",
-    )
-    op.create_index("ix_audit_entry_city_key_seq", "audit_entry", ["city_key", "seq"], unique=False, schema="app")
-    op.create_index("ix_audit_entry_county_key_seq", "audit_entry", ["county_key", "seq"], unique=False, schema="app")
-    op.create_index(
-        "ix_audit_entry_enterprise_key_seq", "audit_entry", ["enterprise_key", "seq"], unique=False, schema="app"
-    )
-    op.create_index("ix_audit_entry_object", "audit_entry", ["object_id", "seq"], unique=False, schema="app")
-    op.create_index("ix_audit_entry_owner_key_seq", "audit_entry", ["owner_key", "seq"], unique=False, schema="app")
-    op.create_index("ix_audit_entry_park_key_seq", "audit_entry", ["park_key", "seq"], unique=False, schema="app")
-    op.create_index(op.f("ix_audit_entry_person_id"), "audit_entry", ["person_id"], unique=False, schema="app")
-    op.create_index(
-        "ix_audit_entry_province_key_seq", "audit_entry", ["province_key", "seq"], unique=False, schema="app"
-    )
-    op.create_index(
-        "ix_audit_entry_township_key_seq", "audit_entry", ["township_key", "seq"], unique=False, schema="app"
-    )
-    op.create_index(
-        "ix_audit_entry_unsealed",
-        "audit_entry",
-        ["seq"],
-        unique=False,
-        schema="app",
-        postgresql_where=sa.text("position IS NULL"),
-    )
-    op.create_table(
-        "audit_head",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.Column("hash", sa.String(length=64), nullable=False),
-        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
-        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
-        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
-        sa.UniqueConstraint("owner_key", name=op.f("uq_audit_head_owner_key")),
-        schema="app",
-    )
-    op.create_index("ix_audit_head_city_key_seq", "audit_head", ["city_key", "seq"], unique=False, schema="app")
-    op.create_index("ix_audit_head_county_key_seq", "audit_head", ["county_key", "seq"], unique=False, schema="app")
-    op.create_index(
-        "ix_audit_head_enterprise_key_seq", "audit_head", ["enterprise_key", "seq"], unique=False, schema="app"
-    )
-    op.create_index("ix_audit_head_owner_key_seq", "audit_head", ["owner_key", "seq"], unique=False, schema="app")
-    op.create_index("ix_audit_head_park_key_seq", "audit_head", ["park_key", "seq"], unique=False, schema="app")
-    op.create_index("ix_audit_head_province_key_seq", "audit_head", ["province_key", "seq"], unique=False, schema="app")
-    op.create_index("ix_audit_head_township_key_seq", "audit_head", ["township_key", "seq"], unique=False, schema="app")
-    op.create_table(
         "calendar_year",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("year", sa.SmallInteger(), nullable=False),
@@ -463,6 +371,100 @@ def upgrade() -> None:
         schema="app",
         postgresql_where=sa.text("kind IN ('PROVINCE', 'CITY', 'COUNTY', 'TOWNSHIP') AND status <> 'CLOSED'"),
     )
+    op.create_table(
+        "audit_entry",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("object_type", sa.String(length=32), nullable=False),
+        sa.Column("object_id", sa.Uuid(), nullable=True),
+        sa.Column("site_id", sa.Uuid(), nullable=True),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=True),
+        sa.Column("actor_name", sa.Text(), nullable=True),
+        sa.Column("actor_post", sa.Text(), nullable=True),
+        sa.Column("actor_agency", sa.Text(), nullable=True),
+        sa.Column("person_id", sa.Uuid(), nullable=True),
+        sa.Column("request_id", sa.String(length=64), server_default=sa.text("''"), nullable=False),
+        sa.Column(
+            "details", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
+        sa.Column("at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=True),
+        sa.Column("prev_hash", sa.String(length=64), nullable=True),
+        sa.Column("hash", sa.String(length=64), nullable=True),
+        sa.Column("sealed_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.CheckConstraint("outcome = 'DENIED' OR reason IS NULL", name=op.f("ck_audit_entry_reason")),
+        sa.CheckConstraint("outcome IN ('ALLOWED', 'DENIED')", name=op.f("ck_audit_entry_outcome")),
+        sa.CheckConstraint(
+            "(position IS NULL) = (hash IS NULL) AND (position IS NULL) = (prev_hash IS NULL) AND (position IS NULL) = (sealed_at IS NULL)",
+            name=op.f("ck_audit_entry_seal"),
+        ),
+        sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_audit_entry_owner_key")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
+        sa.UniqueConstraint("owner_key", "position", name=op.f("uq_audit_entry_owner_key_position")),
+        schema="app",
+    )
+    op.create_index("ix_audit_entry_city_key_seq", "audit_entry", ["city_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_entry_county_key_seq", "audit_entry", ["county_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_audit_entry_enterprise_key_seq", "audit_entry", ["enterprise_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index("ix_audit_entry_object", "audit_entry", ["object_id", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_entry_owner_key_seq", "audit_entry", ["owner_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_entry_park_key_seq", "audit_entry", ["park_key", "seq"], unique=False, schema="app")
+    op.create_index(op.f("ix_audit_entry_person_id"), "audit_entry", ["person_id"], unique=False, schema="app")
+    op.create_index(
+        "ix_audit_entry_province_key_seq", "audit_entry", ["province_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_audit_entry_township_key_seq", "audit_entry", ["township_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index(
+        "ix_audit_entry_unsealed",
+        "audit_entry",
+        ["seq"],
+        unique=False,
+        schema="app",
+        postgresql_where=sa.text("position IS NULL"),
+    )
+    op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("province_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("city_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("county_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("township_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("park_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("enterprise_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("owner_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=False),
+        sa.Column("author_key", sa.Integer(), server_default=sa.FetchedValue(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.ForeignKeyConstraint(["owner_key"], ["app.tenant.key"], name=op.f("fk_audit_head_owner_key")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
+        sa.UniqueConstraint("owner_key", name=op.f("uq_audit_head_owner_key")),
+        schema="app",
+    )
+    op.create_index("ix_audit_head_city_key_seq", "audit_head", ["city_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_head_county_key_seq", "audit_head", ["county_key", "seq"], unique=False, schema="app")
+    op.create_index(
+        "ix_audit_head_enterprise_key_seq", "audit_head", ["enterprise_key", "seq"], unique=False, schema="app"
+    )
+    op.create_index("ix_audit_head_owner_key_seq", "audit_head", ["owner_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_head_park_key_seq", "audit_head", ["park_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_head_province_key_seq", "audit_head", ["province_key", "seq"], unique=False, schema="app")
+    op.create_index("ix_audit_head_township_key_seq", "audit_head", ["township_key", "seq"], unique=False, schema="app")
     op.create_table(
         "calendar_day",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1206,156 +1208,6 @@ def upgrade() -> None:
         "GRANT SELECT ON app.agency TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
     op.execute("GRANT SELECT, INSERT, UPDATE ON app.agency TO anlan_definer")
-    op.execute("ALTER TABLE app.audit_entry ENABLE ROW LEVEL SECURITY")
-    op.execute("ALTER TABLE app.audit_entry FORCE ROW LEVEL SECURITY")
-    op.execute(
-        "CREATE POLICY lv_assigned ON app.audit_entry FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_city ON app.audit_entry FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_county ON app.audit_entry FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_enterprise ON app.audit_entry FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_park ON app.audit_entry FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_province ON app.audit_entry FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_township ON app.audit_entry FOR ALL TO anlan_township USING (township_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (township_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute("CREATE POLICY sys_audit ON app.audit_entry FOR ALL TO anlan_sys_audit USING (true) WITH CHECK (true)")
-    op.execute(
-        "CREATE POLICY sys_identity ON app.audit_entry FOR ALL TO anlan_sys_identity USING (author_key IS NULL AND outcome = 'DENIED') WITH CHECK (author_key IS NULL AND outcome = 'DENIED')"
-    )
-    op.execute(
-        "CREATE POLICY sys_jobs ON app.audit_entry FOR ALL TO anlan_sys_jobs USING (author_key IS NULL AND person_id IS NULL) WITH CHECK (author_key IS NULL AND person_id IS NULL)"
-    )
-    op.execute("CREATE POLICY sys_move ON app.audit_entry FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
-    op.execute(
-        "GRANT SELECT ON app.audit_entry TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_audit, anlan_sys_move, anlan_sys_jobs, anlan_sys_identity"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_province"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_city"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_county"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_township"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_park"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_enterprise"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_assigned"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_sys_jobs"
-    )
-    op.execute(
-        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_sys_identity"
-    )
-    op.execute("GRANT UPDATE (position, prev_hash, hash, sealed_at) ON app.audit_entry TO anlan_sys_audit")
-    op.execute("GRANT UPDATE ON app.audit_entry TO anlan_sys_move")
-    op.execute(
-        "CREATE FUNCTION app.fill_keys_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  IF NEW.site_id IS NULL THEN\n    SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  ELSE\n    SELECT s.* INTO o FROM app.site s WHERE s.id = NEW.site_id AND s.owner_key = NEW.owner_key;\n  END IF;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'audit_entry'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
-    )
-    op.execute(
-        "CREATE TRIGGER fill_keys BEFORE INSERT OR UPDATE OF site_id ON app.audit_entry FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_audit_entry()"
-    )
-    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_audit_entry() FROM PUBLIC")
-    op.execute("ALTER FUNCTION app.fill_keys_audit_entry() OWNER TO anlan_definer")
-    op.execute(
-        "CREATE FUNCTION app.verify_keys_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key LEFT JOIN app.site s ON s.id = a.site_id AND s.owner_key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (CASE WHEN a.site_id IS NULL THEN o.province_key ELSE s.province_key END, CASE WHEN a.site_id IS NULL THEN o.city_key ELSE s.city_key END, CASE WHEN a.site_id IS NULL THEN o.county_key ELSE s.county_key END, CASE WHEN a.site_id IS NULL THEN o.township_key ELSE s.township_key END, CASE WHEN a.site_id IS NULL THEN o.park_key ELSE s.park_key END, CASE WHEN a.site_id IS NULL THEN o.enterprise_key ELSE s.enterprise_key END);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
-    )
-    op.execute(
-        "CREATE TRIGGER verify_keys AFTER INSERT ON app.audit_entry REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_audit_entry()"
-    )
-    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_audit_entry() FROM PUBLIC")
-    op.execute("ALTER FUNCTION app.verify_keys_audit_entry() OWNER TO anlan_definer")
-    op.execute(
-        "CREATE FUNCTION app.audit_actor() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  person uuid := nullif(current_setting('app.person', true), '')::uuid;\nBEGIN\n  IF NEW.author_key IS NOT NULL THEN NEW.person_id := person; END IF;\n  IF NEW.enterprise_key IS NOT NULL AND NEW.owner_key IS DISTINCT FROM NEW.author_key THEN\n    NEW.person_id := NULL;\n    NEW.actor_name := NULL;\n    NEW.actor_post := NULL;\n  END IF;\n  RETURN NEW;\nEND\n$$"
-    )
-    op.execute(
-        "CREATE TRIGGER guard_actor BEFORE INSERT ON app.audit_entry FOR EACH ROW EXECUTE FUNCTION app.audit_actor()"
-    )
-    op.execute("REVOKE ALL ON FUNCTION app.audit_actor() FROM PUBLIC")
-    op.execute("ALTER FUNCTION app.audit_actor() OWNER TO anlan_definer")
-    op.execute(
-        "CREATE FUNCTION app.keep_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  free text[];\nBEGIN\n  IF TG_OP = 'UPDATE' THEN\n    IF session_user = 'anlan_sys_move' THEN\n      free := ARRAY['province_key', 'city_key', 'county_key', 'township_key', 'park_key', 'enterprise_key'];\n    ELSIF session_user = 'anlan_sys_audit' AND OLD.position IS NULL AND NEW.position IS NOT NULL\n          AND NEW.prev_hash IS NOT NULL AND NEW.hash IS NOT NULL AND NEW.sealed_at IS NOT NULL THEN\n      free := ARRAY['position', 'prev_hash', 'hash', 'sealed_at'];\n    END IF;\n    IF free IS NOT NULL AND (to_jsonb(NEW) - free) = (to_jsonb(OLD) - free) THEN RETURN NEW; END IF;\n  END IF;\n  RAISE insufficient_privilege USING MESSAGE = 'the audit log is append-only; a row is sealed once';\nEND\n$$"
-    )
-    op.execute(
-        "CREATE TRIGGER keep_row BEFORE UPDATE OR DELETE ON app.audit_entry FOR EACH ROW EXECUTE FUNCTION app.keep_audit_entry()"
-    )
-    op.execute("REVOKE ALL ON FUNCTION app.keep_audit_entry() FROM PUBLIC")
-    op.execute("ALTER FUNCTION app.keep_audit_entry() OWNER TO anlan_definer")
-    op.execute(
-        "CREATE FUNCTION app.keep_audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nBEGIN\n  RAISE insufficient_privilege USING MESSAGE = 'the audit log is append-only';\nEND\n$$"
-    )
-    op.execute(
-        "CREATE TRIGGER keep_all BEFORE TRUNCATE ON app.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION app.keep_audit()"
-    )
-    op.execute("REVOKE ALL ON FUNCTION app.keep_audit() FROM PUBLIC")
-    op.execute("ALTER FUNCTION app.keep_audit() OWNER TO anlan_definer")
-    op.execute("ALTER TABLE app.audit_head ENABLE ROW LEVEL SECURITY")
-    op.execute("ALTER TABLE app.audit_head FORCE ROW LEVEL SECURITY")
-    op.execute(
-        "CREATE POLICY lv_assigned ON app.audit_head FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_city ON app.audit_head FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_county ON app.audit_head FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_enterprise ON app.audit_head FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_park ON app.audit_head FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_province ON app.audit_head FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute(
-        "CREATE POLICY lv_township ON app.audit_head FOR ALL TO anlan_township USING (township_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (township_key = (select nullif(current_setting('app.key', true), '')::int))"
-    )
-    op.execute("CREATE POLICY sys_audit ON app.audit_head FOR ALL TO anlan_sys_audit USING (true) WITH CHECK (true)")
-    op.execute("CREATE POLICY sys_move ON app.audit_head FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
-    op.execute(
-        "GRANT SELECT ON app.audit_head TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_audit, anlan_sys_move"
-    )
-    op.execute("GRANT INSERT (id, owner_key, position, hash, updated_at) ON app.audit_head TO anlan_sys_audit")
-    op.execute("GRANT UPDATE (position, hash, updated_at) ON app.audit_head TO anlan_sys_audit")
-    op.execute("GRANT UPDATE ON app.audit_head TO anlan_sys_move")
-    op.execute(
-        "CREATE FUNCTION app.fill_keys_audit_head() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'audit_head'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
-    )
-    op.execute(
-        "CREATE TRIGGER fill_keys BEFORE INSERT ON app.audit_head FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_audit_head()"
-    )
-    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_audit_head() FROM PUBLIC")
-    op.execute("ALTER FUNCTION app.fill_keys_audit_head() OWNER TO anlan_definer")
-    op.execute(
-        "CREATE FUNCTION app.verify_keys_audit_head() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (o.province_key, o.city_key, o.county_key, o.township_key, o.park_key, o.enterprise_key);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
-    )
-    op.execute(
-        "CREATE TRIGGER verify_keys AFTER INSERT ON app.audit_head REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_audit_head()"
-    )
-    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_audit_head() FROM PUBLIC")
-    op.execute("ALTER FUNCTION app.verify_keys_audit_head() OWNER TO anlan_definer")
     op.execute(
         "GRANT SELECT ON app.calendar_year TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
@@ -1375,7 +1227,7 @@ def upgrade() -> None:
     op.execute(
         "GRANT SELECT ON app.division TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
-    op.execute("GRANT INSERT ON app.division TO anlan_sys_seed")
+    op.execute("GRANT INSERT, UPDATE ON app.division TO anlan_sys_seed")
     op.execute("GRANT SELECT ON app.division TO anlan_definer")
     op.execute("ALTER TABLE app.event ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.event FORCE ROW LEVEL SECURITY")
@@ -1769,6 +1621,156 @@ def upgrade() -> None:
     op.execute("REVOKE ALL ON FUNCTION app.publish_agency() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.publish_agency() OWNER TO anlan_definer")
     op.execute("GRANT USAGE ON SEQUENCE app.tenant_key_seq TO anlan_sys_seed")
+    op.execute("ALTER TABLE app.audit_entry ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.audit_entry FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY lv_assigned ON app.audit_entry FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_city ON app.audit_entry FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_county ON app.audit_entry FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_enterprise ON app.audit_entry FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_park ON app.audit_entry FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_province ON app.audit_entry FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_township ON app.audit_entry FOR ALL TO anlan_township USING (township_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (township_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute("CREATE POLICY sys_audit ON app.audit_entry FOR ALL TO anlan_sys_audit USING (true) WITH CHECK (true)")
+    op.execute(
+        "CREATE POLICY sys_identity ON app.audit_entry FOR ALL TO anlan_sys_identity USING (author_key IS NULL AND outcome = 'DENIED') WITH CHECK (author_key IS NULL AND outcome = 'DENIED')"
+    )
+    op.execute(
+        "CREATE POLICY sys_jobs ON app.audit_entry FOR ALL TO anlan_sys_jobs USING (author_key IS NULL AND person_id IS NULL) WITH CHECK (author_key IS NULL AND person_id IS NULL)"
+    )
+    op.execute("CREATE POLICY sys_move ON app.audit_entry FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
+    op.execute(
+        "GRANT SELECT ON app.audit_entry TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_audit, anlan_sys_move, anlan_sys_jobs, anlan_sys_identity"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_province"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_city"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_county"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_township"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_park"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_enterprise"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_assigned"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_sys_jobs"
+    )
+    op.execute(
+        "GRANT INSERT (id, owner_key, site_id, action, object_type, object_id, outcome, reason, actor_name, actor_post, actor_agency, person_id, request_id, details) ON app.audit_entry TO anlan_sys_identity"
+    )
+    op.execute("GRANT UPDATE (position, prev_hash, hash, sealed_at) ON app.audit_entry TO anlan_sys_audit")
+    op.execute("GRANT UPDATE ON app.audit_entry TO anlan_sys_move")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  IF NEW.site_id IS NULL THEN\n    SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  ELSE\n    SELECT s.* INTO o FROM app.site s WHERE s.id = NEW.site_id AND s.owner_key = NEW.owner_key;\n  END IF;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'audit_entry'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT OR UPDATE OF site_id ON app.audit_entry FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_audit_entry()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_audit_entry() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_audit_entry() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key LEFT JOIN app.site s ON s.id = a.site_id AND s.owner_key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (CASE WHEN a.site_id IS NULL THEN o.province_key ELSE s.province_key END, CASE WHEN a.site_id IS NULL THEN o.city_key ELSE s.city_key END, CASE WHEN a.site_id IS NULL THEN o.county_key ELSE s.county_key END, CASE WHEN a.site_id IS NULL THEN o.township_key ELSE s.township_key END, CASE WHEN a.site_id IS NULL THEN o.park_key ELSE s.park_key END, CASE WHEN a.site_id IS NULL THEN o.enterprise_key ELSE s.enterprise_key END);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.audit_entry REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_audit_entry()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_audit_entry() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_audit_entry() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.audit_actor() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  person uuid := nullif(current_setting('app.person', true), '')::uuid;\nBEGIN\n  IF NEW.author_key IS NOT NULL THEN NEW.person_id := person; END IF;\n  IF NEW.enterprise_key IS NOT NULL AND NEW.owner_key IS DISTINCT FROM NEW.author_key THEN\n    NEW.person_id := NULL;\n    NEW.actor_name := NULL;\n    NEW.actor_post := NULL;\n  END IF;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER guard_actor BEFORE INSERT ON app.audit_entry FOR EACH ROW EXECUTE FUNCTION app.audit_actor()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.audit_actor() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.audit_actor() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.keep_audit_entry() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  free text[];\nBEGIN\n  IF TG_OP = 'UPDATE' THEN\n    IF session_user = 'anlan_sys_move' THEN\n      free := ARRAY['province_key', 'city_key', 'county_key', 'township_key', 'park_key', 'enterprise_key'];\n    ELSIF session_user = 'anlan_sys_audit' AND OLD.position IS NULL AND NEW.position IS NOT NULL\n          AND NEW.prev_hash IS NOT NULL AND NEW.hash IS NOT NULL AND NEW.sealed_at IS NOT NULL THEN\n      free := ARRAY['position', 'prev_hash', 'hash', 'sealed_at'];\n    END IF;\n    IF free IS NOT NULL AND (to_jsonb(NEW) - free) = (to_jsonb(OLD) - free) THEN RETURN NEW; END IF;\n  END IF;\n  RAISE insufficient_privilege USING MESSAGE = 'the audit log is append-only; a row is sealed once';\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER keep_row BEFORE UPDATE OR DELETE ON app.audit_entry FOR EACH ROW EXECUTE FUNCTION app.keep_audit_entry()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.keep_audit_entry() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.keep_audit_entry() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.keep_audit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nBEGIN\n  RAISE insufficient_privilege USING MESSAGE = 'the audit log is append-only';\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER keep_all BEFORE TRUNCATE ON app.audit_entry FOR EACH STATEMENT EXECUTE FUNCTION app.keep_audit()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.keep_audit() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.keep_audit() OWNER TO anlan_definer")
+    op.execute("ALTER TABLE app.audit_head ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.audit_head FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY lv_assigned ON app.audit_head FOR ALL TO anlan_assigned USING (owner_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (owner_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_city ON app.audit_head FOR ALL TO anlan_city USING (city_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (city_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_county ON app.audit_head FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_enterprise ON app.audit_head FOR ALL TO anlan_enterprise USING (enterprise_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (enterprise_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_park ON app.audit_head FOR ALL TO anlan_park USING (park_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (park_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_province ON app.audit_head FOR ALL TO anlan_province USING (province_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (province_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute(
+        "CREATE POLICY lv_township ON app.audit_head FOR ALL TO anlan_township USING (township_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (township_key = (select nullif(current_setting('app.key', true), '')::int))"
+    )
+    op.execute("CREATE POLICY sys_audit ON app.audit_head FOR ALL TO anlan_sys_audit USING (true) WITH CHECK (true)")
+    op.execute("CREATE POLICY sys_move ON app.audit_head FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
+    op.execute(
+        "GRANT SELECT ON app.audit_head TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_audit, anlan_sys_move"
+    )
+    op.execute("GRANT INSERT (id, owner_key, position, hash, updated_at) ON app.audit_head TO anlan_sys_audit")
+    op.execute("GRANT UPDATE (position, hash, updated_at) ON app.audit_head TO anlan_sys_audit")
+    op.execute("GRANT UPDATE ON app.audit_head TO anlan_sys_move")
+    op.execute(
+        "CREATE FUNCTION app.fill_keys_audit_head() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'audit_head'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  RETURN NEW;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER fill_keys BEFORE INSERT ON app.audit_head FOR EACH ROW WHEN (session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move')) EXECUTE FUNCTION app.fill_keys_audit_head()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.fill_keys_audit_head() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.fill_keys_audit_head() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.verify_keys_audit_head() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  wrong bigint;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_seed', 'anlan_sys_move') THEN RETURN NULL; END IF;\n  SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant o ON o.key = a.owner_key\n   WHERE (a.province_key, a.city_key, a.county_key, a.township_key, a.park_key, a.enterprise_key) IS DISTINCT FROM (o.province_key, o.city_key, o.county_key, o.township_key, o.park_key, o.enterprise_key);\n  IF wrong > 0 THEN RAISE check_violation USING MESSAGE = wrong || ' rows with wrong level keys'; END IF;\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER verify_keys AFTER INSERT ON app.audit_head REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION app.verify_keys_audit_head()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.verify_keys_audit_head() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.verify_keys_audit_head() OWNER TO anlan_definer")
     op.execute(
         "GRANT SELECT ON app.calendar_day TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
@@ -2625,6 +2627,27 @@ def downgrade() -> None:
     op.drop_table("enterprise", schema="app")
     op.drop_index(op.f("ix_calendar_day_day"), table_name="calendar_day", schema="app")
     op.drop_table("calendar_day", schema="app")
+    op.drop_index("ix_audit_head_township_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_province_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_park_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_owner_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_enterprise_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_county_key_seq", table_name="audit_head", schema="app")
+    op.drop_index("ix_audit_head_city_key_seq", table_name="audit_head", schema="app")
+    op.drop_table("audit_head", schema="app")
+    op.drop_index(
+        "ix_audit_entry_unsealed", table_name="audit_entry", schema="app", postgresql_where=sa.text("position IS NULL")
+    )
+    op.drop_index("ix_audit_entry_township_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_province_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index(op.f("ix_audit_entry_person_id"), table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_park_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_owner_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_object", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_enterprise_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_county_key_seq", table_name="audit_entry", schema="app")
+    op.drop_index("ix_audit_entry_city_key_seq", table_name="audit_entry", schema="app")
+    op.drop_table("audit_entry", schema="app")
     op.drop_index(
         "uq_tenant_division",
         table_name="tenant",
@@ -2687,27 +2710,6 @@ def downgrade() -> None:
     op.drop_table("dead_letter", schema="app")
     op.drop_table("clock_offset", schema="app")
     op.drop_table("calendar_year", schema="app")
-    op.drop_index("ix_audit_head_township_key_seq", table_name="audit_head", schema="app")
-    op.drop_index("ix_audit_head_province_key_seq", table_name="audit_head", schema="app")
-    op.drop_index("ix_audit_head_park_key_seq", table_name="audit_head", schema="app")
-    op.drop_index("ix_audit_head_owner_key_seq", table_name="audit_head", schema="app")
-    op.drop_index("ix_audit_head_enterprise_key_seq", table_name="audit_head", schema="app")
-    op.drop_index("ix_audit_head_county_key_seq", table_name="audit_head", schema="app")
-    op.drop_index("ix_audit_head_city_key_seq", table_name="audit_head", schema="app")
-    op.drop_table("audit_head", schema="app")
-    op.drop_index(
-        "ix_audit_entry_unsealed", table_name="audit_entry", schema="app", postgresql_where=sa.text("position IS NULL")
-    )
-    op.drop_index("ix_audit_entry_township_key_seq", table_name="audit_entry", schema="app")
-    op.drop_index("ix_audit_entry_province_key_seq", table_name="audit_entry", schema="app")
-    op.drop_index(op.f("ix_audit_entry_person_id"), table_name="audit_entry", schema="app")
-    op.drop_index("ix_audit_entry_park_key_seq", table_name="audit_entry", schema="app")
-    op.drop_index("ix_audit_entry_owner_key_seq", table_name="audit_entry", schema="app")
-    op.drop_index("ix_audit_entry_object", table_name="audit_entry", schema="app")
-    op.drop_index("ix_audit_entry_enterprise_key_seq", table_name="audit_entry", schema="app")
-    op.drop_index("ix_audit_entry_county_key_seq", table_name="audit_entry", schema="app")
-    op.drop_index("ix_audit_entry_city_key_seq", table_name="audit_entry", schema="app")
-    op.drop_table("audit_entry", schema="app")
     op.drop_index(op.f("ix_agency_parent_id"), table_name="agency", schema="app")
     op.drop_index(op.f("ix_agency_kind"), table_name="agency", schema="app")
     op.drop_index(op.f("ix_agency_division_code"), table_name="agency", schema="app")
@@ -2715,13 +2717,6 @@ def downgrade() -> None:
     op.drop_index("ix_actor_done_at", table_name="actor_done", schema="app")
     op.drop_table("actor_done", schema="app")
     op.execute("DROP FUNCTION app.job_done(p_message_id uuid, p_actor text)")
-    op.execute("DROP FUNCTION app.fill_keys_audit_entry()")
-    op.execute("DROP FUNCTION app.verify_keys_audit_entry()")
-    op.execute("DROP FUNCTION app.audit_actor()")
-    op.execute("DROP FUNCTION app.keep_audit_entry()")
-    op.execute("DROP FUNCTION app.keep_audit()")
-    op.execute("DROP FUNCTION app.fill_keys_audit_head()")
-    op.execute("DROP FUNCTION app.verify_keys_audit_head()")
     op.execute("DROP FUNCTION app.fill_keys_event()")
     op.execute("DROP FUNCTION app.verify_keys_event()")
     op.execute("DROP FUNCTION app.hide_event()")
@@ -2737,6 +2732,13 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION app.fill_keys_tenant()")
     op.execute("DROP FUNCTION app.verify_keys_tenant()")
     op.execute("DROP FUNCTION app.publish_agency()")
+    op.execute("DROP FUNCTION app.fill_keys_audit_entry()")
+    op.execute("DROP FUNCTION app.verify_keys_audit_entry()")
+    op.execute("DROP FUNCTION app.audit_actor()")
+    op.execute("DROP FUNCTION app.keep_audit_entry()")
+    op.execute("DROP FUNCTION app.keep_audit()")
+    op.execute("DROP FUNCTION app.fill_keys_audit_head()")
+    op.execute("DROP FUNCTION app.verify_keys_audit_head()")
     op.execute("DROP FUNCTION app.fill_keys_enterprise()")
     op.execute("DROP FUNCTION app.verify_keys_enterprise()")
     op.execute("DROP FUNCTION app.guard_enterprise()")

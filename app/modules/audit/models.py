@@ -7,7 +7,7 @@ its position in the chain of the tenant that owns it. No business transaction wa
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -92,6 +92,7 @@ class AuditEntry(ScopeColumns, Base):
             name="seal",
         ),
         UniqueConstraint("owner_key", "position"),
+        ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         Index("ix_audit_entry_unsealed", "seq", postgresql_where=text("position IS NULL")),
         Index("ix_audit_entry_object", "object_id", "seq"),
         {
@@ -153,6 +154,7 @@ class AuditHead(ScopeColumns, Base):
     __tablename__ = "audit_head"
     __table_args__ = (
         UniqueConstraint("owner_key"),
+        ForeignKeyConstraint(["owner_key"], ["app.tenant.key"]),
         {
             "info": {
                 "access": Access(

@@ -8,6 +8,13 @@ from tenants.context import Acting, Caller
 READ = "audit.read"
 """Capability of auditors (审计管理员), exclusive of administrators and security officers."""
 
+AUDITORS_ONLY = (
+    "EXISTS (SELECT FROM app.membership m WHERE m.state = 'ACTIVE' AND 'AUDITOR' = ANY (m.roles)"
+    " AND m.person_id = nullif(current_setting('app.person', true), '')::uuid"
+    " AND m.owner_key = nullif(current_setting('app.key', true), '')::int)"
+)
+"""SQL: the acting person is an auditor of the acting tenant. Every read of entries carries it, nested ones too."""
+
 
 def require_reader(caller: Caller) -> Acting:
     """Return the acting membership if it may read the audit log.

@@ -1,9 +1,10 @@
 """What other slices and the API runner call of the audit log."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
+from app.kit.ids import parse_global_id
 from app.kit.uow import WriteContext
 from app.modules.audit import service
 from app.modules.audit.service import Backlog, Deed, Flaw, Verdict, backlog, seal, verify_chain
@@ -13,6 +14,7 @@ from infra.db.session import WriteSession
 from tenants.context import Acting, Caller
 
 __all__ = [
+    "ApiAuditor",
     "Backlog",
     "Deed",
     "Flaw",
@@ -24,6 +26,8 @@ __all__ = [
     "seal",
     "verify_chain",
 ]
+
+_RECORDED = "audit.recorded"
 
 
 async def record(
@@ -53,6 +57,7 @@ async def record(
     Raises:
         ValueError: details hold more than that.
     """
+    ctx.session.info[_RECORDED] = True
     if isinstance(ctx.caller, Acting):
         deed = Deed(action, object_type, object_id, owner_key, site_id, details)
         await service.record(ctx.session, ctx.caller, deed, ctx.request_id)
@@ -101,3 +106,38 @@ async def record_denial(
     claims = caller.claims((clock or Clock()).today())
     deed = Deed(action, object_type, object_id, details=details)
     await service.record_denial(db, caller, claims, deed, reason=reason, request_id=request_id)
+
+
+class Request(Protocol):
+    """What a request's context tells the auditor; ``app.api.context.RequestContext`` has it."""
+
+    @property
+    def db(self) -> Database:
+        """The database."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """Claims of the caller's transactions."""
+
+    @property
+    def request_id(self) -> str:
+        """Id of the request."""
+
+
+class ApiAuditor:
+    """What the mutation runner calls: no mutation without its row, whether or not its slice wrote one."""
+
+    async def success(self, ctx: WriteContext, operation: str, object_type: str, object_id: UUID | None) -> None:
+        """Write a success in the mutation's own transaction, unless the use case has written it with more detail."""
+        if not ctx.session.info.get(_RECORDED):
+            await record(ctx, operation, object_type, object_id)
+
+    async def denial(self, ctx: Request, operation: str, code: str, object_type: str, given: Any) -> None:
+        """Write a denial in a transaction of its own, after the rollback."""
+        named = parse_global_id(str(getattr(given, "id", "")), object_type or None)
+        deed = Deed(operation, object_type, named[1] if named else None)
+        await service.record_denial(ctx.db, ctx.caller, ctx.claims, deed, reason=code, request_id=ctx.request_id)

@@ -309,14 +309,25 @@ async def verify_chain(session: AsyncSession, tenant_key: int) -> Verdict:
         text("SELECT count(*) FROM app.audit_entry WHERE owner_key = :key AND position IS NULL"), {"key": tenant_key}
     )
     checked, last_hash, last_id = 0, genesis(tenant_id), None
+    # The head is read before the rows, which were sealed with it; more may be sealed while we read.
+    end, end_hash = await _head(session, tenant_key)
     async for row in _chain(session, tenant_key):
         wrong = _judge(row, checked + 1, last_hash, last_id)
+        if wrong is None and row["position"] == end and row["hash"] != end_hash:
+            wrong = (Flaw.ALTERED, checked + 1, row["id"])
         if wrong is not None:
             return Verdict(checked, waiting or 0, *wrong)
         checked, last_hash, last_id = checked + 1, row["hash"], row["id"]
-    head = (await session.execute(select(AuditHead.position, AuditHead.hash).filter_by(owner_key=tenant_key))).first()
-    wrong = _judge_end(head, checked, last_hash, last_id)
-    return Verdict(checked, waiting or 0, *(wrong or ()))
+    if checked < end:
+        return Verdict(checked, waiting or 0, Flaw.MISSING, checked + 1)
+    if checked > end and checked > (await _head(session, tenant_key))[0]:
+        return Verdict(checked, waiting or 0, Flaw.INSERTED, checked, last_id)
+    return Verdict(checked, waiting or 0)
+
+
+async def _head(session: AsyncSession, tenant_key: int) -> tuple[int, str]:
+    found = (await session.execute(select(AuditHead.position, AuditHead.hash).filter_by(owner_key=tenant_key))).first()
+    return (found.position, found.hash) if found else (0, "")
 
 
 _Wrong = tuple[Flaw, int, UUID | None]
@@ -346,15 +357,6 @@ def _renumbered(row: Mapping[str, Any], prev_id: UUID | None) -> _Wrong | None:
         if found > shift and row["hash"] == entry_hash(row["prev_hash"], found - shift, row):
             return Flaw.INSERTED, found - shift, prev_id if shift == 1 else None
     return None
-
-
-def _judge_end(head: Any, checked: int, last_hash: str, last_id: UUID | None) -> _Wrong | None:
-    position, head_hash = (head.position, head.hash) if head else (0, last_hash)
-    if position > checked:
-        return Flaw.MISSING, checked + 1, None
-    if position < checked:
-        return Flaw.INSERTED, checked, last_id
-    return None if head_hash == last_hash else (Flaw.ALTERED, checked, last_id)
 
 
 async def _chain(session: AsyncSession, tenant_key: int) -> AsyncIterator[Mapping[str, Any]]:
