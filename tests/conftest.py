@@ -73,8 +73,8 @@ class Clone:
 @pytest.fixture(scope="session")
 def pg() -> Iterator[Server]:
     """A server: the one of ``ANLAN_DB_URL``, or an embedded one of this worker."""
-    environ = {**os.environ, "ANLAN_ENV": "test"}
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
+    environ = {**os.environ, "ANLAN_ENV": "test"}  # noqa: TID251 - the run's own choice of server
+    run = environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
     if environ.get("ANLAN_DB_URL"):
         state = Path(tempfile.gettempdir()) / f"anlan-tests-{run[:12]}"
         yield Server(load({"ANLAN_PREFIX": "anlantest", **environ, "ANLAN_STATE": str(state)}))

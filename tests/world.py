@@ -196,8 +196,8 @@ async def load_world(admin: Any, prefix: str) -> None:
     keys = {name: number for number, (name, *_) in enumerate(TREE, start=11)}
     async with admin.transaction():
         await admin.execute(f"SET LOCAL SESSION AUTHORIZATION {prefix}_sys_seed")
-        for name, kind, parent, park in TREE:
-            await _tenant(admin, keys, name, kind, parent, park)
+        for row in TREE:
+            await _tenant(admin, keys, *row)
     await admin.execute("SELECT setval(pg_get_serial_sequence('app.tenant', 'key'), 1000)")
     await _people(admin, keys)
     await _dated(admin, keys)
@@ -218,7 +218,8 @@ def _levels(name: str) -> dict[str, str]:
     return found
 
 
-async def _tenant(admin: Any, keys: dict[str, int], name: str, kind: str, parent: str | None, park: str | None) -> None:
+async def _tenant(admin: Any, keys: dict[str, int], *row: str | None) -> None:
+    name, kind, parent, park = str(row[0]), *row[1:]
     levels = _levels(name)
     columns = {
         "id": tenant_id(name),
@@ -278,8 +279,9 @@ async def _dated(admin: Any, keys: dict[str, int]) -> None:
         more = ", incident_id" if table == "incident_call" else ""
         for owner, grantee, begin, end in rows:
             await admin.execute(
-                f"INSERT INTO app.{table} (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to{more})"
-                f" VALUES ($1, $2, $3, $4, $5, $6, $7{', $1' if more else ''})",
+                f"INSERT INTO app.{table} "
+                f"(id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to{more}) "
+                f"VALUES ($1, $2, $3, $4, $5, $6, $7{', $1' if more else ''})",
                 uuid.uuid5(SPACE, f"{table}/{next(number)}"),
                 keys[owner],
                 keys[grantee],

@@ -40,7 +40,7 @@ def site_id(enterprise: str, number: int) -> uuid.UUID:
     return uuid.uuid5(_SPACE, f"site/{enterprise}/{number}")
 
 
-class Unfilled(AssertionError):
+class UnfilledError(AssertionError):
     """The world lacks rows of a table."""
 
 
@@ -80,10 +80,10 @@ class Filler:
             try:
                 for variant in self._variants(table, access):
                     await self._insert(table, access, variant)
-            except Unfilled as fault:
+            except UnfilledError as fault:
                 problems.append(str(fault))
         if problems:
-            raise Unfilled("\n".join(problems))
+            raise UnfilledError("\n".join(problems))
 
     async def _filled(self, table: Table) -> bool:
         return bool(await self.admin.fetchval(f"SELECT EXISTS (SELECT FROM {table})"))
@@ -134,13 +134,14 @@ class Filler:
         try:
             await self.admin.execute(f"SET SESSION AUTHORIZATION {login}")
             stored = await self.admin.fetchrow(
-                f"INSERT INTO {table} ({names}) SELECT {names} FROM jsonb_populate_record(NULL::{table}, $1) RETURNING *"
+                f"INSERT INTO {table} ({names}) SELECT {names}"
+                f" FROM jsonb_populate_record(NULL::{table}, $1) RETURNING *"
                 if row
                 else f"INSERT INTO {table} SELECT FROM (SELECT $1::text) one RETURNING *",
                 json.dumps(row, default=str),
             )
         except asyncpg.PostgresError as fault:
-            raise Unfilled(
+            raise UnfilledError(
                 f"{table.name}: no row for the fixture world ({fault}); say in tests/factories/known.py what it needs"
             ) from fault
         finally:
@@ -155,7 +156,7 @@ class Filler:
         for column in table.columns:
             if column.computed is not None or (column.identity is not None and column.identity.always):
                 continue
-            if column.name in ("seq", "author_key") or column.name.endswith("_key") and column.name != "owner_key":
+            if column.name in ("seq", "author_key") or (column.name.endswith("_key") and column.name != "owner_key"):
                 continue
             value = self._value(table, column, words, variant)
             if value is not None:
@@ -183,7 +184,7 @@ class Filler:
             name = parent.referred_table.name
             row = self.made.get((name, variant.owner)) or self.first.get(name)
             if row is None:
-                raise Unfilled(f"{table.name}: {name} has no row")
+                raise UnfilledError(f"{table.name}: {name} has no row")
             return row[key.column.name]
         if column.name == "owner_key":
             return self.keys[variant.owner] if not column.nullable or "owner_key" in column.name else None
