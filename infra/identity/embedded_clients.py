@@ -67,10 +67,11 @@ def _without_port(uri: str) -> str | None:
         port = parts.port
     except ValueError:
         return None
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK or parts.query or parts.fragment or "@" in parts.netloc:
+    if parts.hostname not in LOOPBACK:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     plain = f"http://{host}{parts.path}"
+    # Written again and compared: a user, query, fragment, other scheme or spelling does not pass.
     return plain if uri == (plain if port is None else f"http://{host}:{port}{parts.path}") else None
 
 

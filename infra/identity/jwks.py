@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -83,6 +84,8 @@ def parse_key_set(document: Any) -> dict[str, RSAKey]:
 
 
 def _bits(number: str) -> int:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", number):
+        raise ValueError("not base64url")
     raw = base64.urlsafe_b64decode(number + "=" * (-len(number) % 4))
     return int.from_bytes(raw, "big").bit_length()
 

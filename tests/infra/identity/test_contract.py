@@ -270,6 +270,15 @@ async def test_refresh_rotates_and_reuse_revokes_the_family(issuer: Issuer, tmp_
     assert (family.status_code, family.json()["error"]) == (400, "invalid_grant")
 
 
+async def test_of_many_refreshes_at_once_one_works_and_the_family_ends(issuer: Issuer) -> None:
+    flow = Flow(issuer.http, "gov")
+    token = (await flow.tokens(OFFICIAL.username))["refresh_token"]
+    answers = await asyncio.gather(*(flow.refresh(token) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    [winner] = [answer.json() for answer in answers if answer.status_code == 200]
+    assert (await flow.refresh(winner["refresh_token"])).status_code == 400
+
+
 async def test_a_refresh_token_is_its_clients_only(issuer: Issuer) -> None:
     tokens = await Flow(issuer.http, "gov").tokens(OFFICIAL.username)
     stranger = await Flow(issuer.http, "gov", "anlan-public").refresh(tokens["refresh_token"])

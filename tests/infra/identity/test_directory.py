@@ -71,6 +71,15 @@ async def test_a_disabled_account_is_refused_everywhere(issuer: Issuer, tmp_path
     await flow.tokens(OFFICIAL.username)
 
 
+async def test_an_account_closed_behind_the_directorys_back_is_refused_too(issuer: Issuer, socket_dir: Path) -> None:
+    flow = Flow(issuer.http, "gov")
+    tokens = await flow.tokens(OFFICIAL.username)
+    code = await flow.code(OFFICIAL.username)
+    await as_owner(socket_dir, "UPDATE issuer.account SET enabled = false")
+    assert (await flow.exchange(code)).status_code == 400
+    assert (await flow.refresh(tokens["refresh_token"])).status_code == 400
+
+
 @pytest.mark.parametrize("tier", ["national", "province", "city", "county", "township", "park", "rescue_team"])
 async def test_the_enterprise_realm_never_carries_an_official_tier(issuer: Issuer, socket_dir: Path, tier: str) -> None:
     official = Attributes(COUNTY, tier)

@@ -187,7 +187,7 @@ NONSENSE: dict[str, Callable[[], httpx.Response]] = {
     "deep": lambda: httpx.Response(200, text="[" * 100_000),
     "huge": lambda: httpx.Response(200, text=json.dumps({"keys": [KEY], "x": "x" * 300_000})),
     "twice": lambda: httpx.Response(200, json={"keys": [KEY, KEY]}),
-    "broken": lambda: httpx.Response(200, json={"keys": [{**KEY, "n": "!"}]}),
+    "broken": lambda: httpx.Response(200, json={"keys": [NEXT, {**KEY, "n": "!"}]}),
     "gone": lambda: (_ for _ in ()).throw(httpx.ReadTimeout("slow")),
 }
 

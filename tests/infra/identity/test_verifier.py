@@ -199,6 +199,7 @@ FORGERIES: dict[str, tuple[str, str]] = {
     "iat missing": (mint(claims(iat=MISSING)), "iat"),
     "iat string": (mint(claims(iat=str(NOW))), "iat"),
     "iat future": (mint(claims(iat=NOW + 11, exp=NOW + 300)), "not yet valid"),
+    "iat future, nbf past": (mint(claims(iat=NOW + 11, exp=NOW + 300, nbf=NOW - 60)), "not yet valid"),
     "nbf future": (mint(claims(nbf=NOW + 11)), "not yet valid"),
     "nbf string": (mint(claims(nbf=str(NOW))), "nbf"),
     "exp before iat": (mint(claims(iat=NOW + 5, exp=NOW + 5)), "lifetime"),
