@@ -21,35 +21,35 @@ def tracked() -> list[Path]:
     return [path for path in ROOT.rglob("*") if path.is_file() and not skip.intersection(path.relative_to(ROOT).parts)]
 
 
-def test_the_import_graphql_is_graphql_core():
+def test_the_import_graphql_is_graphql_core() -> None:
     assert set(importlib.metadata.packages_distributions()["graphql"]) == {"graphql-core"}
 
 
-def test_the_folder_graphql_is_no_package():
+def test_the_folder_graphql_is_no_package() -> None:
     assert list((ROOT / "graphql").rglob("*.py")) == []
     assert not (ROOT / "tests" / "graphql").exists()
     assert not (ROOT / "app" / "graphql").exists()
     assert list((ROOT / "app").rglob("graphql.py")) == []
 
 
-def test_top_level_is_as_decided():
+def test_top_level_is_as_decided() -> None:
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert found <= TOP
 
 
-def test_every_top_folder_has_a_readme():
+def test_every_top_folder_has_a_readme() -> None:
     for name in ("app", "graphql", "tenants", "infra", "helm", "terraform", "tests"):
         text = (ROOT / name / "README.md").read_text(encoding="utf-8")
         assert "ow to test" in text or "ow to run" in text, f"{name}/README.md does not say how to test it"
         assert "ay import" in text, f"{name}/README.md does not say what it may import"
 
 
-def test_registered_slices_are_the_folders():
+def test_registered_slices_are_the_folders() -> None:
     folders = {path.name for path in (ROOT / "app" / "modules").iterdir() if (path / "module.py").exists()}
     assert folders == set(SLICES)
 
 
-def test_the_lock_names_no_registry_and_has_hashes():
+def test_the_lock_names_no_registry_and_has_hashes() -> None:
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in lock
     pins = [line for line in lock.splitlines() if re.match(r"^[a-z0-9]", line, re.IGNORECASE)]
@@ -58,7 +58,7 @@ def test_the_lock_names_no_registry_and_has_hashes():
     assert lock.count("--hash=sha256:") >= len(pins)
 
 
-def test_the_lock_holds_every_dependency():
+def test_the_lock_holds_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").lower()
     for requirement in (*project["project"]["dependencies"], *project["dependency-groups"]["dev"]):
@@ -66,7 +66,7 @@ def test_the_lock_holds_every_dependency():
         assert re.search(rf"^{re.escape(name)}==", lock, re.MULTILINE), f"{name} is not in requirements.lock"
 
 
-def test_no_file_names_a_registry_or_a_machine():
+def test_no_file_names_a_registry_or_a_machine() -> None:
     own = Path(__file__).name
     for path in tracked():
         if path.suffix in {".csv", ".json", ".geojson", ".gz", ".png"} or path.name == own:
@@ -76,7 +76,7 @@ def test_no_file_names_a_registry_or_a_machine():
         assert "/root/" not in text, f"{path.relative_to(ROOT)} names a machine's path"
 
 
-def test_source_files_stay_readable():
+def test_source_files_stay_readable() -> None:
     long = [
         f"{path.relative_to(ROOT)}: {lines}"
         for path in tracked()

@@ -13,7 +13,7 @@ from infra.secrets import Secrets
 from infra.settings import SettingsError, load
 
 
-def test_defaults_are_the_embedded_parts():
+def test_defaults_are_the_embedded_parts() -> None:
     settings = load({})
     assert settings.env == "development"
     assert settings.db_url is None
@@ -21,7 +21,7 @@ def test_defaults_are_the_embedded_parts():
     assert settings.embedded
 
 
-def test_production_names_each_missing_part():
+def test_production_names_each_missing_part() -> None:
     with pytest.raises(SettingsError) as caught:
         load({"ANLAN_ENV": "production", "ANLAN_QUEUE_URL": "redis://127.0.0.1/0"}).require_production_parts()
     assert "ANLAN_DB_URL" in str(caught.value)
@@ -30,17 +30,17 @@ def test_production_names_each_missing_part():
 
 
 @pytest.mark.parametrize("wrong", [{"ANLAN_ENV": "prod"}, {"ANLAN_PORT": "x"}, {"ANLAN_ISSUERS": "{"}])
-def test_a_wrong_value_is_named(wrong: dict[str, str]):
+def test_a_wrong_value_is_named(wrong: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(wrong))):
         load(wrong)
 
 
-def test_the_runtime_folder_is_short_whatever_the_state_path(tmp_path: Path):
+def test_the_runtime_folder_is_short_whatever_the_state_path(tmp_path: Path) -> None:
     deep = tmp_path / "/".join(["x" * 40] * 5)
     assert len(str(load({"ANLAN_STATE": str(deep)}).runtime_dir)) < 80
 
 
-def test_secrets_are_private_and_the_first_writer_wins(tmp_path: Path):
+def test_secrets_are_private_and_the_first_writer_wins(tmp_path: Path) -> None:
     secrets = Secrets(tmp_path)
     seen: list[str] = []
     threads = [threading.Thread(target=lambda: seen.append(secrets.get("k"))) for _ in range(16)]
@@ -55,7 +55,7 @@ def test_secrets_are_private_and_the_first_writer_wins(tmp_path: Path):
     assert os.listdir(tmp_path / "keys") == ["k"]  # noqa: PTH208
 
 
-def test_the_legal_day_ends_at_midnight_in_shanghai():
+def test_the_legal_day_ends_at_midnight_in_shanghai() -> None:
     late = datetime(2026, 3, 1, 16, 0, tzinfo=UTC)
     assert str(Clock(source=lambda: late).today()) == "2026-03-02"
     assert str(Clock(source=lambda: late - timedelta(seconds=1)).today()) == "2026-03-01"

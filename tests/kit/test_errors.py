@@ -26,12 +26,12 @@ def raised_codes() -> set[str]:
     return found
 
 
-def test_every_code_has_a_text_in_every_language():
+def test_every_code_has_a_text_in_every_language() -> None:
     missing = {locale: sorted(raised_codes() - codes(locale)) for locale in LOCALES}
     assert missing == {locale: [] for locale in LOCALES}
 
 
-def test_languages_know_the_same_codes_with_the_same_values():
+def test_languages_know_the_same_codes_with_the_same_values() -> None:
     chinese, english = LOCALES
     assert codes(chinese) == codes(english)
 
@@ -44,14 +44,14 @@ def test_languages_know_the_same_codes_with_the_same_values():
         assert slots(code, chinese) == slots(code, english), code
 
 
-def test_a_fault_speaks_the_users_language():
+def test_a_fault_speaks_the_users_language() -> None:
     fault = Fault("TOO_LONG", ("input", "name"), limit=5, length=9)
     assert "最多 5 个字" in fault.message("zh-CN")
     assert "at most 5" in fault.message("en")
     assert fault.message("fr") == fault.message("zh-CN")
 
 
-def test_special_faults_carry_their_place():
+def test_special_faults_carry_their_place() -> None:
     assert ConflictFault(3).field == ("expectedVersion",)
     assert "enterprise.edit" in NotPermittedFault("enterprise.edit").message("en")
     with pytest.raises(KeyError):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.kit.ids import global_id, parse_global_id, uuid7
 
 
-def test_uuid7_has_version_and_variant_and_grows_by_millisecond():
+def test_uuid7_has_version_and_variant_and_grows_by_millisecond() -> None:
     made = [uuid7() for _ in range(2000)]
     assert {(item.version, item.variant) for item in made} == {(7, uuid.RFC_4122)}
     assert len(set(made)) == len(made)
@@ -17,7 +17,7 @@ def test_uuid7_has_version_and_variant_and_grows_by_millisecond():
 
 
 @given(st.uuids(), st.from_regex(r"[a-z]+(_[a-z]+)*", fullmatch=True))
-def test_global_ids_survive_the_round_trip(row_id: uuid.UUID, prefix: str):
+def test_global_ids_survive_the_round_trip(row_id: uuid.UUID, prefix: str) -> None:
     text = global_id(prefix, row_id)
     assert parse_global_id(text) == (prefix, row_id)
     assert parse_global_id(text, prefix) == (prefix, row_id)
@@ -25,6 +25,6 @@ def test_global_ids_survive_the_round_trip(row_id: uuid.UUID, prefix: str):
 
 
 @given(st.text(max_size=60))
-def test_garbage_is_not_an_id(text: str):
+def test_garbage_is_not_an_id(text: str) -> None:
     parsed = parse_global_id(text)
     assert parsed is None or str(parsed[1]) in text.lower().replace("{", "")

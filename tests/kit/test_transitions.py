@@ -22,26 +22,26 @@ def acting(kind: Kind, *capabilities: str) -> Acting:
     )  # fmt: skip
 
 
-def test_an_entry_leads_on():
+def test_an_entry_leads_on() -> None:
     assert step(TABLE, "OPEN", "close", acting(Kind.COUNTY, "thing.close")).target == "CLOSED"
 
 
 @pytest.mark.parametrize(
     "who", [acting(Kind.PARK, "thing.close"), acting(Kind.COUNTY, "thing.note"), acting(Kind.COUNTY)]
 )
-def test_other_kinds_and_missing_capabilities_are_denied_whatever_the_state(who: Acting):
+def test_other_kinds_and_missing_capabilities_are_denied_whatever_the_state(who: Acting) -> None:
     for state in ("OPEN", "CLOSED"):
         with pytest.raises(NotPermittedFault):
             step(TABLE, state, "close", who)
 
 
-def test_a_wrong_state_is_said():
+def test_a_wrong_state_is_said() -> None:
     with pytest.raises(Fault) as caught:
         step(TABLE, "CLOSED", "close", acting(Kind.COUNTY, "thing.close"))
     assert caught.value.code == "WRONG_STATE"
 
 
-def test_the_same_person_does_not_take_both_steps():
+def test_the_same_person_does_not_take_both_steps() -> None:
     who = acting(Kind.COUNTY, "thing.close")
     with pytest.raises(Fault) as caught:
         step(TABLE, "OPEN", "close", who, before=[who.person_id])

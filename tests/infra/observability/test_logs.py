@@ -15,7 +15,7 @@ def line(**extra: object) -> dict[str, object]:
     return parsed
 
 
-def test_a_line_is_json_with_the_known_fields():
+def test_a_line_is_json_with_the_known_fields() -> None:
     written = line(request_id="r1", ms=12.5)
     assert written["event"] == "mutation done"
     assert written["process"] == "web"
@@ -23,7 +23,7 @@ def test_a_line_is_json_with_the_known_fields():
     assert written["ms"] == 12.5
 
 
-def test_unknown_fields_never_reach_the_log():
+def test_unknown_fields_never_reach_the_log() -> None:
     text = json.dumps(line(phone="13800000000", token="eyJhbGciOi", name_of_person="张三"), ensure_ascii=False)
     assert "13800000000" not in text
     assert "eyJhbGciOi" not in text
@@ -34,7 +34,7 @@ def fault() -> None:
     raise ValueError("Key (phone)=(13800000000)")
 
 
-def test_an_exception_names_its_kind_and_place_but_not_its_text():
+def test_an_exception_names_its_kind_and_place_but_not_its_text() -> None:
     try:
         fault()
     except ValueError:
