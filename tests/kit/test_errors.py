@@ -21,8 +21,9 @@ def raised_codes() -> set[str]:
                 if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISERS):
                     continue
                 index = RAISERS[node.func.id]
-                if len(node.args) > index and isinstance(node.args[index], ast.Constant):
-                    found.add(str(node.args[index].value))
+                literal = node.args[index] if len(node.args) > index else None
+                if isinstance(literal, ast.Constant):
+                    found.add(str(literal.value))
     return found
 
 

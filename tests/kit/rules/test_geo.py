@@ -3,7 +3,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shapely.geometry import box  # type: ignore[import-untyped]
+from shapely.geometry import box
 
 from app.kit.rules.geo import Boundaries, CoordinateError, boundaries
 
