@@ -9,14 +9,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from app.kit.errors import Fault, require
-from app.kit.events import emit
 from app.kit.ids import uuid7
 from app.kit.sortkey import sort_key
 from app.kit.transitions import step
 from app.kit.uow import WriteContext
 from app.modules.enterprises import errors, policies
 from app.modules.enterprises.models import REVIEWED, Enterprise, EnterpriseChange
-from app.modules.enterprises.service.common import camel, change, clean, locked, plain, snapshot, values_of
+from app.modules.enterprises.service.common import announce, camel, change, clean, locked, plain, snapshot, values_of
 from app.modules.enterprises.service.fields import check_fields
 from app.modules.enterprises.service.file import apply, refuse_locked
 from tenants.models import TenantChange
@@ -95,7 +94,7 @@ async def send(ctx: WriteContext, change_id: UUID, expected_version: int) -> UUI
     row = await locked(ctx, EnterpriseChange, change_id, expected_version)
     entry = step(policies.CHANGE, row.state, policies.CHANGE_SUBMIT, ctx.acting)
     await change(ctx, row, state=entry.target, submitted_at=ctx.now)
-    await emit(ctx.session, "enterprise.changeSubmitted", row.id, owner_key=row.owner_key)
+    await announce(ctx, "enterprisechange.submitted", row.id, owner_key=row.owner_key)
     return change_id
 
 
@@ -139,8 +138,8 @@ async def review(
         reviewed_at=ctx.now,
         review_reason=note,
     )
-    done = "enterprise.changeAccepted" if accept else "enterprise.changeReturned"
-    await emit(ctx.session, done, row.id, owner_key=row.owner_key)
+    done = "enterprisechange.accepted" if accept else "enterprisechange.returned"
+    await announce(ctx, done, row.id, owner_key=row.owner_key)
     return change_id
 
 

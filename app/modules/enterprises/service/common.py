@@ -10,8 +10,10 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 
 from app.kit.errors import ConflictFault, Fault, NotFoundFault, require
+from app.kit.events import emit
 from app.kit.ids import uuid7
 from app.kit.uow import WriteContext
+from app.modules.audit import public as audit
 from app.modules.enterprises import errors
 from app.modules.enterprises.models import Enterprise, EnterpriseChange, EnterprisePerson, Registration, Site
 from tenants.context import Acting
@@ -80,6 +82,30 @@ async def record(
         )
     )
     return change_id
+
+
+async def announce(
+    ctx: WriteContext,
+    what: str,
+    object_id: UUID,
+    *,
+    owner_key: int,
+    site_id: UUID | None = None,
+    payload: Mapping[str, str] | None = None,
+) -> None:
+    """Write the audit row under the object's keys, and the event.
+
+    Args:
+        ctx: the use case's context.
+        what: ``object.happened``; the first word is the prefix of the object's id.
+        object_id: the object.
+        owner_key: the tenant whose record it is.
+        site_id: the site that places it, when a site does.
+        payload: states and codes; never personal data.
+    """
+    kind = what.partition(".")[0]
+    await audit.record(ctx, what, kind, object_id, owner_key=owner_key, site_id=site_id, details=payload)
+    await emit(ctx.session, what, object_id, owner_key=owner_key, site_id=site_id, payload=payload)
 
 
 def snapshot(acting: Acting) -> dict[str, object]:

@@ -9,12 +9,11 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from app.kit.errors import Fault, FaultGroup, require
-from app.kit.events import emit
 from app.kit.transitions import step
 from app.kit.uow import WriteContext
 from app.modules.enterprises import errors, policies
 from app.modules.enterprises.models import OWN, REVIEWED, Enterprise, EnterprisePerson, Site
-from app.modules.enterprises.service.common import camel, change, clean, locked, plain, record, values_of
+from app.modules.enterprises.service.common import announce, camel, change, clean, locked, plain, record, values_of
 from app.modules.enterprises.service.fields import check_fields
 from app.modules.standards import public as standards
 from tenants.kinds import TIERS, Kind
@@ -82,7 +81,7 @@ async def update_file(
         note = clean(reason, ("reason",), required=False) or None
         await record(ctx, row, "EDIT", values_of(row, tuple(changed)), changed, reason=note)
         await apply(ctx, row, changed)
-        await emit(ctx.session, "enterprise.changed", row.id, owner_key=row.owner_key)
+        await announce(ctx, "enterprise.changed", row.id, owner_key=row.owner_key)
     return enterprise_id
 
 
@@ -233,7 +232,7 @@ async def verify(ctx: WriteContext, enterprise_id: UUID, expected_version: int, 
     text = clean(note, ("note",), required=False) or None
     await record(ctx, row, "VERIFY", {"status": row.status}, {"status": entry.target}, reason=text)
     await change(ctx, row, status=entry.target, verified_at=ctx.now, verified_by_name=ctx.acting.actor_name)
-    await emit(ctx.session, "enterprise.verified", row.id, owner_key=row.owner_key)
+    await announce(ctx, "enterprise.verified", row.id, owner_key=row.owner_key)
     return enterprise_id
 
 
@@ -258,7 +257,7 @@ async def set_lifecycle(
     text = clean(reason, ("reason",))
     await record(ctx, row, "EDIT", {"lifecycle": row.lifecycle}, {"lifecycle": entry.target}, reason=text)
     await change(ctx, row, lifecycle=entry.target)
-    await emit(ctx.session, "enterprise.lifecycle", row.id, owner_key=row.owner_key, payload={"state": entry.target})
+    await announce(ctx, "enterprise.lifecycle", row.id, owner_key=row.owner_key, payload={"state": entry.target})
     return enterprise_id
 
 

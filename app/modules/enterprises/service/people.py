@@ -9,14 +9,13 @@ from uuid import UUID
 from sqlalchemy import insert
 
 from app.kit.errors import require
-from app.kit.events import emit
 from app.kit.ids import uuid7
 from app.kit.transitions import step
 from app.kit.uow import WriteContext
 from app.modules.enterprises import errors, policies
 from app.modules.enterprises.models import EnterprisePerson
 from app.modules.enterprises.service import file
-from app.modules.enterprises.service.common import NAME_LIMIT, change, clean, locked, mask, phone, values_of
+from app.modules.enterprises.service.common import NAME_LIMIT, announce, change, clean, locked, mask, phone, values_of
 from app.modules.enterprises.service.fields import CODE_LIMIT
 from app.modules.enterprises.service.sites import own_file
 
@@ -57,7 +56,7 @@ async def add(ctx: WriteContext, new: NewPerson) -> UUID:
         )
     )
     await file.refresh(ctx, enterprise)
-    await emit(ctx.session, "person.added", person_id, owner_key=enterprise.owner_key)
+    await announce(ctx, "enterpriseperson.added", person_id, owner_key=enterprise.owner_key)
     return person_id
 
 
@@ -78,7 +77,7 @@ async def edit(ctx: WriteContext, person_id: UUID, expected_version: int, sent: 
     step(policies.PERSON, row.state, policies.PERSON_EDIT, ctx.acting)
     await change(ctx, row, **_checked(sent, values_of(row, _PLAIN)), written_by=ctx.acting.person_id)
     await file.refresh(ctx, await own_file(ctx))
-    await emit(ctx.session, "person.changed", person_id, owner_key=row.owner_key)
+    await announce(ctx, "enterpriseperson.changed", person_id, owner_key=row.owner_key)
     return person_id
 
 
@@ -100,7 +99,7 @@ async def void(ctx: WriteContext, person_id: UUID, expected_version: int, reason
         voided_by_name=ctx.acting.actor_name,
     )
     await file.refresh(ctx, await own_file(ctx))
-    await emit(ctx.session, "person.voided", person_id, owner_key=row.owner_key)
+    await announce(ctx, "enterpriseperson.voided", person_id, owner_key=row.owner_key)
     return person_id
 
 

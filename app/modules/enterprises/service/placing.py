@@ -12,7 +12,7 @@ from app.modules.standards import public as standards
 from tenants.kinds import Kind
 from tenants.models import Agency
 
-_LEVELS = {"county": Kind.COUNTY, "township": Kind.TOWNSHIP}
+_LEVELS = (Kind.COUNTY, Kind.TOWNSHIP)
 _PROVINCE = text(
     "WITH RECURSIVE up AS (SELECT id, kind, parent_id FROM app.agency WHERE id = :id UNION ALL "
     "SELECT a.id, a.kind, a.parent_id FROM app.agency a JOIN up ON a.id = up.parent_id) "
@@ -46,11 +46,11 @@ async def find_place(ctx: WriteContext, code: str, *field: str) -> Place:
     if division is None:
         raise Fault(errors.DIVISION_UNKNOWN, field, code=code, on=ctx.today.isoformat())
     require(division.level in _LEVELS, errors.DIVISION_TOO_WIDE, field, name=division.full_name)
-    county_code = division.code if division.level == "county" else division.path[-2]
+    county_code = division.code if division.level == Kind.COUNTY else division.path[-2]
     county = await _authority(ctx, Kind.COUNTY, county_code)
     if county is None:
         raise Fault(errors.DIVISION_NO_AUTHORITY, field, name=division.full_name)
-    township = await _authority(ctx, Kind.TOWNSHIP, division.code) if division.level == "township" else None
+    township = await _authority(ctx, Kind.TOWNSHIP, division.code) if division.level == Kind.TOWNSHIP else None
     own = township if township is not None and township.parent_id == county.id else county
     return Place(division, own.id, county.id, county_code)
 

@@ -8,7 +8,6 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from app.kit.errors import Fault, FaultGroup, NotPermittedFault
-from app.kit.events import emit
 from app.kit.ids import uuid4, uuid7
 from app.kit.rules import uscc
 from app.kit.sortkey import sort_key
@@ -17,10 +16,10 @@ from app.kit.uow import WriteContext
 from app.modules.enterprises import errors, policies
 from app.modules.enterprises.models import Enterprise, Registration, Site
 from app.modules.enterprises.service import file
-from app.modules.enterprises.service.common import NAME_LIMIT, change, clean, locked, mask, phone, record
+from app.modules.enterprises.service.common import NAME_LIMIT, announce, change, clean, locked, mask, phone, record
 from app.modules.enterprises.service.fields import check_industry
 from app.modules.enterprises.service.placing import Place, check_park, check_point, find_place
-from app.modules.enterprises.service.slips import Slip, new_slip
+from app.modules.members import public as members
 from tenants.kinds import Kind
 from tenants.roles import ADMIN
 
@@ -67,8 +66,7 @@ class Opened:
 
     registration_id: UUID
     enterprise_id: UUID
-    membership_id: UUID
-    slip: Slip
+    slip: members.Slip
 
 
 async def submit(ctx: WriteContext, new: NewRegistration) -> UUID:
@@ -180,10 +178,10 @@ async def approve(
     enterprise = await locked(ctx, Enterprise, enterprise_id, None)
     await record(ctx, enterprise, "CREATE", {}, {"name": registration.name, "credit_code": registration.credit_code})
     await file.refresh(ctx, enterprise)
-    membership_id, slip = await _first_user(ctx, registration, owner_key)
+    slip = await _new_user(ctx, registration, owner_key)
     await _decided(ctx, registration, "APPROVED", enterprise_id=enterprise_id, kind="NEW")
-    await emit(ctx.session, "enterprise.approved", enterprise_id, owner_key=owner_key)
-    return Opened(registration_id, enterprise_id, membership_id, slip)
+    await announce(ctx, "enterprise.approved", enterprise_id, owner_key=owner_key)
+    return Opened(registration_id, enterprise_id, slip)
 
 
 async def confirm_claim(ctx: WriteContext, registration_id: UUID, expected_version: int) -> Opened:
@@ -202,10 +200,10 @@ async def confirm_claim(ctx: WriteContext, registration_id: UUID, expected_versi
     if enterprise.status != entry.target:
         await record(ctx, enterprise, "EDIT", {"status": enterprise.status}, {"status": entry.target})
         await change(ctx, enterprise, status=entry.target, claimed_at=ctx.now)
-    membership_id, slip = await _first_user(ctx, registration, enterprise.owner_key)
+    slip = await _new_user(ctx, registration, enterprise.owner_key)
     await _decided(ctx, registration, "CLAIM_CONFIRMED", enterprise_id=enterprise.id, kind="CLAIM")
-    await emit(ctx.session, "enterprise.claimed", enterprise.id, owner_key=enterprise.owner_key)
-    return Opened(registration_id, enterprise.id, membership_id, slip)
+    await announce(ctx, "enterprise.claimed", enterprise.id, owner_key=enterprise.owner_key)
+    return Opened(registration_id, enterprise.id, slip)
 
 
 async def _claimed(ctx: WriteContext, registration: Registration) -> Enterprise | None:
@@ -317,13 +315,13 @@ async def _open_site(
     )
 
 
-async def _first_user(ctx: WriteContext, registration: Registration, owner_key: int) -> tuple[UUID, Slip]:
-    membership_id = uuid7()
-    slip = new_slip(ctx.now)
+async def _new_user(ctx: WriteContext, registration: Registration, owner_key: int) -> members.Slip:
+    """Add a user who waits for his slip; the county has seen the licence, and an enterprise may have users."""
+    slip = members.new_slip(uuid7())
     await ctx.session.execute(
         _MEMBER,
         {
-            "id": membership_id,
+            "id": slip.member_id,
             "owner_key": owner_key,
             "name": registration.contact_name,
             "phone_masked": registration.phone_masked,
@@ -331,11 +329,12 @@ async def _first_user(ctx: WriteContext, registration: Registration, owner_key: 
             "valid_from": ctx.today,
             "proposed_by": ctx.acting.person_id,
             "proposed_by_name": ctx.acting.actor_name,
-            "slip_hash": slip.digest,
+            "slip_hash": members.hash_code(slip.code),
             "slip_expires_at": slip.expires_at,
         },
     )
-    return membership_id, slip
+    await announce(ctx, "membership.opened", slip.member_id, owner_key=owner_key)
+    return slip
 
 
 async def _decided(ctx: WriteContext, registration: Registration, state: str, **values: object) -> None:

@@ -9,14 +9,13 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 
 from app.kit.errors import Fault, NotFoundFault, require
-from app.kit.events import emit
 from app.kit.ids import uuid7
 from app.kit.transitions import step
 from app.kit.uow import WriteContext
 from app.modules.enterprises import errors, policies
 from app.modules.enterprises.models import Enterprise, Site
 from app.modules.enterprises.service import file
-from app.modules.enterprises.service.common import NAME_LIMIT, change, clean, locked, values_of
+from app.modules.enterprises.service.common import NAME_LIMIT, announce, change, clean, locked, values_of
 from app.modules.enterprises.service.placing import check_park, check_point, find_place
 from tenants.kinds import Kind
 
@@ -71,7 +70,7 @@ async def add(ctx: WriteContext, new: NewSite) -> UUID:
         )
     )
     await file.refresh(ctx, enterprise)
-    await emit(ctx.session, "site.added", site_id, owner_key=enterprise.owner_key, site_id=site_id)
+    await announce(ctx, "site.added", site_id, owner_key=enterprise.owner_key, site_id=site_id)
     return site_id
 
 
@@ -97,7 +96,7 @@ async def edit(ctx: WriteContext, site_id: UUID, expected_version: int, sent: Ma
         await _no_main(ctx, enterprise.id)
     await change(ctx, row, **checked, enterprise_name=enterprise.name)
     await file.refresh(ctx, enterprise)
-    await emit(ctx.session, "site.changed", site_id, owner_key=row.owner_key, site_id=site_id)
+    await announce(ctx, "site.changed", site_id, owner_key=row.owner_key, site_id=site_id)
     return site_id
 
 
@@ -114,7 +113,7 @@ async def close(ctx: WriteContext, site_id: UUID, expected_version: int, reason:
     require(not row.is_main or await ctx.session.scalar(others.limit(1)) is None, errors.SITE_IS_MAIN, ("id",))
     await change(ctx, row, state=entry.target, closed_on=ctx.today, close_reason=clean(reason, ("reason",)))
     await file.refresh(ctx, await own_file(ctx))
-    await emit(ctx.session, "site.closed", site_id, owner_key=row.owner_key, site_id=site_id)
+    await announce(ctx, "site.closed", site_id, owner_key=row.owner_key, site_id=site_id)
     return site_id
 
 
