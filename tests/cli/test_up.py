@@ -1,0 +1,179 @@
+"""``up`` as a person uses it: one cold start, then everything that can go wrong around it."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.cli import up
+from app.cli.instance import free_port
+from infra.settings import load
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.xdist_group("up")
+START_SECONDS = 240
+
+
+@dataclass
+class Started:
+    """A launcher and what it wrote when ready."""
+
+    process: subprocess.Popen[str]
+    content: dict[str, Any]
+    state: Path
+    out: Path
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.content["url"] + path, timeout=20) as answer:
+            return str(answer.read().decode())
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.05)
+
+
+def environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANLAN_")}
+    return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def command(*flags: str) -> list[str]:
+    return [sys.executable, "-m", "app", "up", *flags]
+
+
+def launch(state: Path, port: int) -> Started:
+    ready, out = state.with_suffix(".ready"), state.with_suffix(".out")
+    ready.unlink(missing_ok=True)
+    with out.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(
+            command("--data", str(state), "--port", str(port), "--ready-file", str(ready)),
+            stdout=stream, stderr=subprocess.STDOUT, text=True, env=environment(), cwd=ROOT,
+        )  # fmt: skip
+    eventually(lambda: ready.exists() or process.poll() is not None, START_SECONDS)
+    assert process.poll() is None, out.read_text(encoding="utf-8")
+    return Started(process, json.loads(ready.read_text(encoding="utf-8")), state, out)
+
+
+def refused(*flags: str) -> str:
+    answer = subprocess.run(
+        command(*flags), check=False, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=60
+    )
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    return answer.stderr
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("up")
+    yield folder
+    for place in folder.glob("*/pg/LOCATION"):
+        shutil.rmtree(Path(place.read_text(encoding="utf-8").strip()).parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def running(base: Path) -> Iterator[Started]:
+    """A cold start; the last test of this module takes it down in its own way."""
+    started = launch(base / "state", free_port())
+    yield started
+    if started.process.poll() is None:
+        started.process.kill()
+        started.process.wait()
+
+
+def test_one_life_of_an_instance(running: Started, base: Path) -> None:
+    """Ready, refusals beside it, killed hard, warm again, stopped by Ctrl-C: one story, one cold start."""
+    content = running.content
+    assert set(content) == {"url", "graphql", "pids", "accounts"}
+    assert set(content["pids"]) == {"launcher", "postgresql", "queue", "web", "worker", "relay"}
+    assert {"account", "name", "tenant", "kind", "role"} <= set(content["accounts"][0])
+    assert json.loads(running.get("/healthz"))["status"] == "ok"
+    page = running.get("/")
+    assert "<script" not in page
+    assert content["accounts"][0]["account"] in page
+    assert "/graphql" in page
+
+    port = content["url"].rpartition(":")[2]
+    said = refused("--data", str(running.state), "--port", str(free_port()))
+    assert "in use by process" in said
+    said = refused("--data", str(base / "other"), "--port", port)
+    assert f"port {port}" in said
+    assert "--port" in said
+    assert running.get("/readyz")
+
+    web = content["pids"]["web"]
+    os.kill(web, signal.SIGKILL)
+    eventually(lambda: not alive(web))
+    eventually(lambda: _answers(running))
+
+    pids = json.loads((running.state / "run.json").read_text(encoding="utf-8"))["pids"]
+    running.process.kill()
+    running.process.wait()
+    others = [pid for name, pid in pids.items() if name != "launcher"]
+    eventually(lambda: not any(alive(pid) for pid in others), 60)
+
+    warm = launch(running.state, int(port))
+    assert "warm start" in warm.out.read_text(encoding="utf-8")
+    assert warm.content["accounts"] == content["accounts"]
+    warm.process.send_signal(signal.SIGINT)
+    assert warm.process.wait(90) == 0
+    assert not any(alive(pid) for pid in warm.content["pids"].values())
+    assert not (warm.state / "run.json").exists()
+
+
+def _answers(started: Started) -> bool:
+    try:
+        return bool(started.get("/readyz"))
+    except OSError:
+        return False
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    said = refused("--data", str(tmp_path), "--fresh", "--port", str(free_port()))
+    assert "not a state folder" in said
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
+def test_production_is_refused(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        command("--data", str(tmp_path / "s")), check=False, capture_output=True, text=True,
+        env={**environment(), "ANLAN_ENV": "production"}, cwd=ROOT,
+    )  # fmt: skip
+    assert answer.returncode == 1
+    assert "production" in answer.stderr
+
+
+def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1_000_000))  # type: ignore[attr-defined]
+    with pytest.raises(up.UpError, match="1 MB are free"):
+        up._refuse_early(load({"ANLAN_STATE": str(tmp_path)}))
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(up.UpError, match=f"port {port}"):
+            up._refuse_early(load({"ANLAN_STATE": str(tmp_path), "ANLAN_PORT": str(port)}))
