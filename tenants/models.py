@@ -266,6 +266,7 @@ class Membership(ScopeColumns, Versioned, Stamped, Base):
                             "slip_hash",
                             "slip_expires_at",
                             "is_primary",
+                            "version",
                         ),
                     ),
                     update=dict.fromkeys(
@@ -340,6 +341,7 @@ def _grant(who: str, writers: tuple[str, ...], *columns: str) -> dict[str, dict[
                         "valid_from",
                         "valid_to",
                         "document",
+                        "version",
                         *columns,
                     ),
                 ),

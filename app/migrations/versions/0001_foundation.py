@@ -1876,10 +1876,10 @@ def upgrade() -> None:
         "GRANT SELECT ON app.hosting TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_assigned, anlan_sys_seed, anlan_sys_move"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document) ON app.hosting TO anlan_county"
+        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, version) ON app.hosting TO anlan_county"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document) ON app.hosting TO anlan_city"
+        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, version) ON app.hosting TO anlan_city"
     )
     op.execute("GRANT UPDATE (valid_to, version, updated_at) ON app.hosting TO anlan_county")
     op.execute("GRANT UPDATE (valid_to, version, updated_at) ON app.hosting TO anlan_city")
@@ -1935,13 +1935,13 @@ def upgrade() -> None:
         "GRANT SELECT ON app.incident_call TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_assigned, anlan_enterprise, anlan_sys_seed, anlan_sys_move"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, incident_id) ON app.incident_call TO anlan_county"
+        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, version, incident_id) ON app.incident_call TO anlan_county"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, incident_id) ON app.incident_call TO anlan_city"
+        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, version, incident_id) ON app.incident_call TO anlan_city"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, incident_id) ON app.incident_call TO anlan_province"
+        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, version, incident_id) ON app.incident_call TO anlan_province"
     )
     op.execute("GRANT UPDATE (valid_to, version, updated_at) ON app.incident_call TO anlan_county")
     op.execute("GRANT UPDATE (valid_to, version, updated_at) ON app.incident_call TO anlan_city")
@@ -2006,25 +2006,25 @@ def upgrade() -> None:
         "GRANT SELECT ON app.membership TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_identity, anlan_sys_seed, anlan_sys_move, anlan_sys_jobs, anlan_sys_intake"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary) ON app.membership TO anlan_province"
+        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary, version) ON app.membership TO anlan_province"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary) ON app.membership TO anlan_city"
+        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary, version) ON app.membership TO anlan_city"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary) ON app.membership TO anlan_county"
+        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary, version) ON app.membership TO anlan_county"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary) ON app.membership TO anlan_township"
+        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary, version) ON app.membership TO anlan_township"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary) ON app.membership TO anlan_park"
+        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary, version) ON app.membership TO anlan_park"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary) ON app.membership TO anlan_enterprise"
+        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary, version) ON app.membership TO anlan_enterprise"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary) ON app.membership TO anlan_assigned"
+        "GRANT INSERT (id, owner_key, person_id, name, post, phone_masked, roles, state, valid_from, valid_to, proposed_by, proposed_by_name, slip_hash, slip_expires_at, is_primary, version) ON app.membership TO anlan_assigned"
     )
     op.execute(
         "GRANT UPDATE (name, post, phone_masked, roles, state, valid_from, valid_to, approved_by, approved_by_name, end_reason, slip_hash, slip_expires_at, version, updated_at) ON app.membership TO anlan_province"
@@ -2075,6 +2075,22 @@ def upgrade() -> None:
         "GRANT EXECUTE ON FUNCTION app.redeem_slip(text, text) TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public"
     )
     op.execute("ALTER FUNCTION app.redeem_slip(text, text) OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.membership_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nBEGIN\n  PERFORM pg_notify('membership', '');\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER evict AFTER INSERT OR UPDATE ON app.membership FOR EACH STATEMENT EXECUTE FUNCTION app.membership_changed()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.membership_changed() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.membership_changed() OWNER TO anlan_definer")
+    op.execute(
+        "CREATE FUNCTION app.tenant_status_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nBEGIN\n  PERFORM pg_notify('membership', '');\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER evict AFTER UPDATE OF status ON app.tenant FOR EACH STATEMENT EXECUTE FUNCTION app.tenant_status_changed()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.tenant_status_changed() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.tenant_status_changed() OWNER TO anlan_definer")
     op.execute("ALTER TABLE app.scope_grant ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.scope_grant FORCE ROW LEVEL SECURITY")
     op.execute("CREATE POLICY definer_select ON app.scope_grant FOR SELECT TO anlan_definer USING (true)")
@@ -2108,10 +2124,10 @@ def upgrade() -> None:
         "GRANT SELECT ON app.scope_grant TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_assigned, anlan_enterprise, anlan_sys_seed, anlan_sys_move"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document) ON app.scope_grant TO anlan_enterprise"
+        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, version) ON app.scope_grant TO anlan_enterprise"
     )
     op.execute(
-        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document) ON app.scope_grant TO anlan_county"
+        "GRANT INSERT (id, owner_key, grantee_key, grantee_name, purpose, valid_from, valid_to, document, version) ON app.scope_grant TO anlan_county"
     )
     op.execute("GRANT UPDATE (valid_to, version, updated_at) ON app.scope_grant TO anlan_enterprise")
     op.execute("GRANT UPDATE (valid_to, version, updated_at) ON app.scope_grant TO anlan_county")
@@ -2749,6 +2765,8 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION app.fill_keys_membership()")
     op.execute("DROP FUNCTION app.verify_keys_membership()")
     op.execute("DROP FUNCTION app.redeem_slip(p_hash text, p_login text)")
+    op.execute("DROP FUNCTION app.membership_changed()")
+    op.execute("DROP FUNCTION app.tenant_status_changed()")
     op.execute("DROP FUNCTION app.fill_keys_scope_grant()")
     op.execute("DROP FUNCTION app.verify_keys_scope_grant()")
     op.execute("DROP FUNCTION app.grantee_of(p_id uuid)")

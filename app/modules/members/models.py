@@ -1,8 +1,8 @@
-"""What the slice adds to the tables of :mod:`tenants.models`: the definer functions of activation and grants."""
+"""What the slice adds to the tables of :mod:`tenants.models`: activation, naming of grantees, notice of changes."""
 
 from sqlalchemy import Table
 
-from tenants.isolation import TODAY, definer_function
+from tenants.isolation import TODAY, definer_function, definer_trigger
 from tenants.kinds import PEOPLE_LOGINS
 from tenants.models import Membership, ScopeGrant
 
@@ -52,10 +52,25 @@ END""",
 )
 """Names a service agency or rescue team by its id: the one who grants does not see its tenant row otherwise."""
 
+_NOTIFY = "BEGIN\n  PERFORM pg_notify('membership', '');\n  RETURN NULL;\nEND"
+EVICT = [
+    # Web servers forget whom they know: a token at hand stops working at once (decision 30).
+    *definer_trigger(
+        "app.membership_changed",
+        _NOTIFY,
+        "CREATE TRIGGER evict AFTER INSERT OR UPDATE ON app.membership FOR EACH STATEMENT",
+    ),
+    *definer_trigger(
+        "app.tenant_status_changed",
+        _NOTIFY,
+        "CREATE TRIGGER evict AFTER UPDATE OF status ON app.tenant FOR EACH STATEMENT",
+    ),
+]
+
 
 def _attach(table: Table, statements: list[str]) -> None:
     table.info["extra_ddl"] = [*table.info.get("extra_ddl", ()), *statements]
 
 
-_attach(Membership.__table__, REDEEM)  # type: ignore[arg-type]
+_attach(Membership.__table__, [*REDEEM, *EVICT])  # type: ignore[arg-type]
 _attach(ScopeGrant.__table__, GRANTEE)  # type: ignore[arg-type]

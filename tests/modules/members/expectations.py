@@ -1,0 +1,103 @@
+"""Who reads what of the tree: handbook 0.4 and appendix B, decisions 14 and 16; typed by hand."""
+
+from tests.matrix.words import BELOW, OVERSIGHT, SHARED, Edge, Rows, Type, Value, values
+
+_OWN = frozenset({"own"})
+_OFFICES = {**OVERSIGHT, "TOWNSHIP": BELOW}
+_GIVEN = values("granteeName purpose validFrom validTo document version createdAt") | {
+    "owner": Edge("Tenant", "owner_key", "key")
+}
+
+TYPES = {
+    "Tenant": Type(
+        "tenant",
+        "tenant",
+        {
+            **_OFFICES,
+            "NATIONAL": _OWN,
+            "RESCUE_TEAM": _OWN | {"called"},
+            "AGENCY": _OWN | {"granted", "hosted"},
+        },
+        values("kind name divisionCode creditCode status version createdAt")
+        | {
+            "parent": Edge("Tenant", "parent_id"),
+            "homePark": Edge("Tenant", "home_park_id"),
+            "children": Rows("Tenant", "parent_id"),
+            "memberships": Rows("Membership", "owner_key", "key"),
+            "changes": Rows("TenantChange", "owner_key", "key"),
+        },
+    ),
+    "Agency": Type(
+        "agency",
+        "agency",
+        SHARED,
+        values("kind name divisionCode status")
+        | {"parent": Edge("Agency", "parent_id"), "children": Rows("Agency", "parent_id")},
+    ),
+    "Membership": Type(
+        "membership",
+        "membership",
+        {**_OFFICES, "NATIONAL": _OWN, "RESCUE_TEAM": _OWN, "AGENCY": _OWN | {"hosted"}},
+        values("name post phoneMasked roles state validFrom validTo isPrimary proposedByName approvedByName endReason")
+        | values("slipExpiresAt version createdAt")
+        | {"tenant": Edge("Tenant", "owner_key", "key")},
+    ),
+    "TenantChange": Type(
+        "tenant_change",
+        "tenant_change",
+        {**_OFFICES, "NATIONAL": _OWN, "RESCUE_TEAM": _OWN, "AGENCY": _OWN},
+        values("kind before after validFrom document actorName actorPost actorAgency createdAt")
+        | {"other": Value("other_id", "tenant"), "tenant": Edge("Tenant", "owner_key", "key")},
+    ),
+    "ScopeGrant": Type("scope_grant", "scope_grant", {**_OFFICES, "AGENCY": frozenset({"named"})}, _GIVEN),
+    "Hosting": Type(
+        "hosting",
+        "hosting",
+        {**{kind: read for kind, read in _OFFICES.items() if kind != "ENTERPRISE"}, "AGENCY": frozenset({"named"})},
+        _GIVEN,
+    ),
+    "IncidentCall": Type("incident_call", "incident_call", {**_OFFICES, "RESCUE_TEAM": frozenset({"named"})}, _GIVEN),
+}
+
+ROOTS = {
+    "tenants": "list Tenant",
+    "tenant": "by id Tenant",
+    "tenantCounts": "counts Tenant",
+    "agencies": "list Agency",
+    "agency": "by id Agency",
+    "memberships": "list Membership",
+    "membership": "by id Membership",
+    "tenantChanges": "list TenantChange",
+    "scopeGrants": "list ScopeGrant",
+    "hostings": "list Hosting",
+    "incidentCalls": "list IncidentCall",
+    "viewer": "plain",
+    "membershipPropose": "changes Membership",
+    "membershipApprove": "changes Membership",
+    "membershipRefuse": "changes Membership",
+    "membershipSuspend": "changes Membership",
+    "membershipResume": "changes Membership",
+    "membershipEnd": "changes Membership",
+    "membershipChangeRoles": "changes Membership",
+    "membershipIssueSlip": "changes Membership",
+    "activationRedeem": "plain",
+    "scopeGrantGive": "changes ScopeGrant",
+    "scopeGrantEnd": "changes ScopeGrant",
+    "hostingStart": "changes Hosting",
+    "hostingEnd": "changes Hosting",
+    "incidentCallOpen": "changes IncidentCall",
+    "incidentCallEnd": "changes IncidentCall",
+}
+
+IDS = {
+    "membershipPropose.tenant": "Tenant",
+    **{
+        f"membership{step}.id": "Membership"
+        for step in ("Approve", "Refuse", "Suspend", "Resume", "End", "ChangeRoles", "IssueSlip")
+    },
+    **{f"{name}.{end}": "Tenant" for name in ("scopeGrantGive", "hostingStart") for end in ("owner", "grantee")},
+    **{f"incidentCallOpen.{end}": "Tenant" for end in ("owner", "grantee")},
+    "scopeGrantEnd.id": "ScopeGrant",
+    "hostingEnd.id": "Hosting",
+    "incidentCallEnd.id": "IncidentCall",
+}
