@@ -1,24 +1,21 @@
 """An issuer on its own database, served in process on loopback addresses."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from infra.db.port import DbAddress
-from infra.db.postgres import PostgresDatabase
-from infra.identity import embedded_schema
+from infra.db.port import Database
 from infra.identity.embedded import EmbeddedDirectory, RealmKeys, issuer_app
 from infra.identity.port import Attributes, NewAccount
 from infra.secrets import Secrets
-from tests.infra.identity import postgres
+from tests.conftest import Clone, Server, copy
 
 URL = "http://127.0.0.1:8017"
 COUNTY = UUID("00000000-0000-4000-8000-000000000101")
@@ -45,7 +42,7 @@ class Issuer:
     app: Starlette
     http: httpx.AsyncClient
     secrets: Secrets
-    database: PostgresDatabase
+    database: Database
     directory: EmbeddedDirectory
     logouts: list[tuple[str, str]]
 
@@ -55,36 +52,16 @@ class Issuer:
 
 
 @pytest.fixture(scope="session")
-def socket_dir() -> Iterator[Path]:
-    with postgres.server() as folder:
-        yield folder
-
-
-async def _sql(folder: Path, user: str, database: str, statements: list[str]) -> None:
-    connection = await asyncpg.connect(host=str(folder), user=user, database=database)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-@pytest.fixture(scope="session")
-async def database(socket_dir: Path) -> AsyncIterator[PostgresDatabase]:
-    logins = ("sys_issuer", "county")
-    roles = ["CREATE ROLE t_owner LOGIN", *(f"CREATE ROLE t_{login} LOGIN" for login in logins)]
-    await _sql(socket_dir, "boot", "postgres", [*roles, "CREATE DATABASE issuer_test OWNER t_owner"])
-    await _sql(socket_dir, "t_owner", "issuer_test", embedded_schema.statements(postgres.PREFIX))
-    opened = PostgresDatabase(
-        DbAddress(str(socket_dir), 5432, "issuer_test"), dict.fromkeys(logins, "unused"), postgres.PREFIX
-    )
-    yield opened
-    await opened.close()
+async def issuer_db(pg: Server, template_db: str) -> AsyncIterator[Clone]:
+    """A migrated database of these tests' own."""
+    async with copy(pg, template_db, "id") as clone:
+        yield clone
 
 
 @pytest.fixture
-async def issuer(database: PostgresDatabase, socket_dir: Path, tmp_path: Path) -> AsyncIterator[Issuer]:
-    await _sql(socket_dir, "t_owner", "issuer_test", ["TRUNCATE issuer.account CASCADE"])
+async def issuer(issuer_db: Clone, tmp_path: Path) -> AsyncIterator[Issuer]:
+    await issuer_db.admin.execute("TRUNCATE issuer.account CASCADE")
+    database = issuer_db.db
     secrets = Secrets(tmp_path / "state")
     logouts: list[tuple[str, str]] = []
 

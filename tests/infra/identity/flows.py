@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import asyncpg
 import httpx
 
 from infra.identity.embedded_clients import CLI_REDIRECT
@@ -97,12 +96,3 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def verifier_of(issuer: Issuer, state: Path, **options: Any) -> TokenVerifier:
     return create_verifier(embedded_issuers(URL), issuer.http, state, **options)
-
-
-async def as_owner(folder: Path, statement: str) -> Any:
-    """Run a statement as the tables' owner and return its value."""
-    connection = await asyncpg.connect(host=str(folder), user="t_owner", database="issuer_test")
-    try:
-        return await connection.fetchval(statement)
-    finally:
-        await connection.close()

@@ -23,8 +23,9 @@ from infra.identity.port import (
     TokenRefused,
 )
 from infra.identity.verifier import create_verifier
+from tests.conftest import Clone
 from tests.infra.identity.conftest import CITIZEN, COUNTY, FACTORY, MANAGER, OFFICIAL, URL, USCC, Issuer
-from tests.infra.identity.flows import Flow, as_owner, claims_of, verifier_of
+from tests.infra.identity.flows import Flow, claims_of, verifier_of
 
 CLAIMS = {"iss", "exp", "iat", "jti", "azp", "sid", "scope", "typ", "sub", "auth_time", "acr", "aud", "tenant", "roles"}
 ACCOUNT_OF = {"gov": OFFICIAL.username, "ent": MANAGER.username}
@@ -233,26 +234,26 @@ async def test_the_confidential_client_must_authenticate(issuer: Issuer, secret:
     assert ent.status_code == 401
 
 
-async def test_an_expired_code_is_refused(issuer: Issuer, socket_dir: Path) -> None:
+async def test_an_expired_code_is_refused(issuer: Issuer, issuer_db: Clone) -> None:
     flow = Flow(issuer.http, "gov")
     code = await flow.code(OFFICIAL.username)
-    await as_owner(socket_dir, "UPDATE issuer.code SET expires_at = now()")
+    await issuer_db.admin.fetchval("UPDATE issuer.code SET expires_at = now()")
     assert (await flow.exchange(code)).json()["error"] == "invalid_grant"
 
 
 async def test_codes_and_refresh_tokens_are_kept_as_hashes_with_their_lifetimes(
-    issuer: Issuer, socket_dir: Path
+    issuer: Issuer, issuer_db: Clone
 ) -> None:
     flow = Flow(issuer.http, "gov")
     code = await flow.code(OFFICIAL.username)
     refresh = (await flow.exchange(code)).json()["refresh_token"]
     seconds = "round(extract(epoch FROM expires_at - now()))::int"
     dump = "SELECT c::text || r::text FROM issuer.code c, issuer.refresh_token r"
-    text = await as_owner(socket_dir, dump)
+    text = await issuer_db.admin.fetchval(dump)
     assert code not in text
     assert refresh not in text
-    assert 55 <= await as_owner(socket_dir, f"SELECT {seconds} FROM issuer.code") <= 60
-    assert 1790 <= await as_owner(socket_dir, f"SELECT {seconds} FROM issuer.refresh_token") <= 1800
+    assert 55 <= await issuer_db.admin.fetchval(f"SELECT {seconds} FROM issuer.code") <= 60
+    assert 1790 <= await issuer_db.admin.fetchval(f"SELECT {seconds} FROM issuer.refresh_token") <= 1800
 
 
 async def test_refresh_rotates_and_reuse_revokes_the_family(issuer: Issuer, tmp_path: Path) -> None:
@@ -287,13 +288,13 @@ async def test_a_refresh_token_is_its_clients_only(issuer: Issuer) -> None:
     assert (await Flow(issuer.http, "gov").refresh(tokens["refresh_token"])).status_code == 200
 
 
-async def test_an_expired_refresh_token_and_an_old_session_are_refused(issuer: Issuer, socket_dir: Path) -> None:
+async def test_an_expired_refresh_token_and_an_old_session_are_refused(issuer: Issuer, issuer_db: Clone) -> None:
     flow = Flow(issuer.http, "gov")
     tokens = await flow.tokens(OFFICIAL.username)
-    await as_owner(socket_dir, "UPDATE issuer.refresh_token SET expires_at = now()")
+    await issuer_db.admin.fetchval("UPDATE issuer.refresh_token SET expires_at = now()")
     assert (await flow.refresh(tokens["refresh_token"])).status_code == 400
     tokens = await flow.tokens(OFFICIAL.username)
-    await as_owner(socket_dir, "UPDATE issuer.session SET auth_time = now() - interval '10 hours'")
+    await issuer_db.admin.fetchval("UPDATE issuer.session SET auth_time = now() - interval '10 hours'")
     assert (await flow.refresh(tokens["refresh_token"])).status_code == 400
 
 

@@ -14,8 +14,9 @@ from infra.identity.port import (
     TokenRefused,
     UnknownAccountError,
 )
+from tests.conftest import Clone
 from tests.infra.identity.conftest import CITIZEN, COUNTY, FACTORY, MANAGER, OFFICIAL, URL, Issuer
-from tests.infra.identity.flows import Flow, as_owner, claims_of, verifier_of
+from tests.infra.identity.flows import Flow, claims_of, verifier_of
 
 
 async def test_directory_repeats_change_nothing(issuer: Issuer) -> None:
@@ -71,17 +72,17 @@ async def test_a_disabled_account_is_refused_everywhere(issuer: Issuer, tmp_path
     await flow.tokens(OFFICIAL.username)
 
 
-async def test_an_account_closed_behind_the_directorys_back_is_refused_too(issuer: Issuer, socket_dir: Path) -> None:
+async def test_an_account_closed_behind_the_directorys_back_is_refused_too(issuer: Issuer, issuer_db: Clone) -> None:
     flow = Flow(issuer.http, "gov")
     tokens = await flow.tokens(OFFICIAL.username)
     code = await flow.code(OFFICIAL.username)
-    await as_owner(socket_dir, "UPDATE issuer.account SET enabled = false")
+    await issuer_db.admin.fetchval("UPDATE issuer.account SET enabled = false")
     assert (await flow.exchange(code)).status_code == 400
     assert (await flow.refresh(tokens["refresh_token"])).status_code == 400
 
 
 @pytest.mark.parametrize("tier", ["national", "province", "city", "county", "township", "park", "rescue_team"])
-async def test_the_enterprise_realm_never_carries_an_official_tier(issuer: Issuer, socket_dir: Path, tier: str) -> None:
+async def test_the_enterprise_realm_never_carries_an_official_tier(issuer: Issuer, issuer_db: Clone, tier: str) -> None:
     official = Attributes(COUNTY, tier)
     with pytest.raises(CeilingError):
         await issuer.directory.create_user(NewAccount("ent", "sly", "x", official))
@@ -92,7 +93,7 @@ async def test_the_enterprise_realm_never_carries_an_official_tier(issuer: Issue
     with pytest.raises(CeilingError):
         await issuer.directory.set_attributes("ent", account.subject, official)
     with pytest.raises(asyncpg.CheckViolationError):
-        await as_owner(socket_dir, f"UPDATE issuer.account SET tenant_tier = '{tier}' WHERE realm = 'ent'")
+        await issuer_db.admin.fetchval(f"UPDATE issuer.account SET tenant_tier = '{tier}' WHERE realm = 'ent'")
     with pytest.raises(CeilingError):
         await issuer.directory.create_user(NewAccount("gov", "free", "x", Attributes(None, tier)))
 
