@@ -113,5 +113,6 @@ class PostgresDatabase:
                 pool_size=WRITE_POOL,
                 max_overflow=0,
                 pool_recycle=600,
+                hide_parameters=True,  # a fault's text must not quote a row
             )
         return engine

@@ -28,6 +28,7 @@ class Story:
         self.url = url
         self.dice = random.Random(seed)  # noqa: S311 - names and counties of a demo
         self.steps: list[dict[str, Any]] = []
+        self.last = ""
         self.ok = True
         self._quiet = quiet
         # Proxies of the environment are for the Internet; the instance is named by its own address.
@@ -95,7 +96,7 @@ class Story:
             if found := await probe():
                 return found
             if time.monotonic() > end:
-                raise StoryError(f"{text}: not within {DEADLINE_SECONDS:.0f} s")
+                raise StoryError(f"{text}: not within {DEADLINE_SECONDS:.0f} s; last: {self.last or 'nothing'}")
             await asyncio.sleep(_POLL_SECONDS)
 
 
