@@ -125,7 +125,7 @@ class Tenant(ScopeColumns, Versioned, Stamped, Base):
     home_park_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.tenant.id"))
     """Park of an enterprise whose whole premises lie in it; a site names its own park."""
     status: Mapped[str] = mapped_column(String(16), server_default=text("'ACTIVE'"), default="ACTIVE")
-    successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.tenant.id"))
+    successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.tenant.id"), index=True)
     """Who took over a closed tenant (merger, succession); its rows carry the successor's keys from then on."""
     config: Mapped[dict[str, object]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"), default=dict)
 
