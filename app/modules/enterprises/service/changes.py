@@ -94,7 +94,7 @@ async def send(ctx: WriteContext, change_id: UUID, expected_version: int) -> UUI
     row = await locked(ctx, EnterpriseChange, change_id, expected_version)
     entry = step(policies.CHANGE, row.state, policies.CHANGE_SUBMIT, ctx.acting)
     await change(ctx, row, state=entry.target, submitted_at=ctx.now)
-    await announce(ctx, "enterprisechange.submitted", row.id, owner_key=row.owner_key)
+    await announce(ctx, "enterprise_change.submitted", row.id, owner_key=row.owner_key)
     return change_id
 
 
@@ -138,7 +138,7 @@ async def review(
         reviewed_at=ctx.now,
         review_reason=note,
     )
-    done = "enterprisechange.accepted" if accept else "enterprisechange.returned"
+    done = "enterprise_change.accepted" if accept else "enterprise_change.returned"
     await announce(ctx, done, row.id, owner_key=row.owner_key)
     return change_id
 

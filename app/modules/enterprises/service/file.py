@@ -1,8 +1,6 @@
 """The file of an enterprise: edits that apply at once, what is computed from it, confirming, verifying, locking."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,43 +10,12 @@ from app.kit.errors import Fault, FaultGroup, require
 from app.kit.transitions import step
 from app.kit.uow import WriteContext
 from app.modules.enterprises import errors, policies
-from app.modules.enterprises.models import OWN, REVIEWED, Enterprise, EnterprisePerson, Site
+from app.modules.enterprises.models import REVIEWED, Enterprise, EnterprisePerson, Site
 from app.modules.enterprises.service.common import announce, camel, change, clean, locked, plain, record, values_of
+from app.modules.enterprises.service.computing import FIELDS, Surroundings, asked, duties, indicators, size_columns
 from app.modules.enterprises.service.fields import check_fields
 from app.modules.standards import public as standards
 from tenants.kinds import TIERS, Kind
-
-FIELDS = (*REVIEWED, *OWN)
-_INDICATORS = {"从业人员": "employees", "营业收入": "revenue_wan", "资产总额": "assets_wan"}
-"""Indicators of the size classes to columns."""
-_ASKED = {
-    "credit_code": "credit_code",
-    "name": "name",
-    "legal_representative": "legal_representative",
-    "established_on": "established_on",
-    "registered_address": "registered_address",
-    "division_code": "division_code",
-    "industry_code": "industry_code",
-    "employees": "employees",
-    "annual_revenue": "revenue_wan",
-    "supervision_categories": "supervision_categories",
-    "contact_phone": "contact_phone",
-    "safety_licence": "safety_licence_no",
-    "hazchem_licence": "hazchem_licence_no",
-    "liability_insurance": "liability_policy_no",
-    "standardization_grade": "standardization_grade",
-}
-"""Codes of the table ``completeness_weight`` to columns; sites and people are asked as well."""
-_SAFETY_OFFICERS = ("SAFETY_MANAGER", "SAFETY_DIRECTOR")
-
-
-@dataclass(frozen=True)
-class People:
-    """What the completeness score asks about sites and people."""
-
-    sites: int
-    placed: int
-    roles: frozenset[str]
 
 
 async def update_file(
@@ -117,75 +84,18 @@ async def computed(ctx: WriteContext, row: Enterprise, changed: Mapping[str, obj
     """
     file = {**values_of(row, FIELDS), **changed}
     categories: list[str] = list(file["supervision_categories"])
-    size_class, basis = await size_of(ctx, file)
+    size = None
+    if file["industry_code"] is not None:
+        size = await standards.size_class_on(ctx.session, file["industry_code"], indicators(file), ctx.today)
     flags = await standards.flags_on(ctx.session, categories, file["employees"], ctx.today)
-    return {
-        "size_class": size_class,
-        "size_class_as_of": ctx.today if size_class else None,
-        "size_basis": basis,
-        "duties": [_duty(flag) for flag in flags if flag.applies is not False],
-        "completeness": await completeness_of(ctx, row.id, file),
-    }
+    values = asked(file, await _around(ctx, row.id))
+    score = await standards.completeness_on(ctx.session, values, categories, ctx.today)
+    return {**size_columns(size, ctx.today), "duties": duties(flags), "completeness": score.percent}
 
 
-def _duty(flag: standards.Flag) -> dict[str, object]:
-    return {
-        "code": flag.rule.code,
-        "applies": flag.applies,
-        "because": list(flag.because),
-        "legalBasis": flag.rule.legal_basis,
-        "mark": flag.rule.mark,
-    }
-
-
-async def size_of(ctx: WriteContext, file: Mapping[str, Any]) -> tuple[str | None, dict[str, object]]:
-    """Return the size class by its rule and what it rests on (工信部联企业〔2011〕300号)."""
-    if file["industry_code"] is None:
-        return None, {"missing": ["industryCode"]}
-    numbers: dict[str, Decimal | None] = {
-        indicator: None if file[name] is None else Decimal(file[name]) for indicator, name in _INDICATORS.items()
-    }
-    result = await standards.size_class_on(ctx.session, file["industry_code"], numbers, ctx.today)
-    if result is None:
-        return None, {"industry": None}
-    return result.size_class, {
-        "industry": result.industry_zh,
-        "asOf": ctx.today.isoformat(),
-        "missing": [camel(_INDICATORS[indicator]) for indicator in result.missing],
-        "tests": [
-            {
-                "sizeClass": test.size_class,
-                "indicator": test.indicator,
-                "unit": test.unit,
-                "value": str(test.value),
-                "minimum": str(test.minimum),
-                "passed": test.passed,
-            }
-            for test in result.tests
-        ],
-    }
-
-
-async def completeness_of(ctx: WriteContext, enterprise_id: UUID, file: Mapping[str, Any]) -> int:
-    """Return the completeness score of a file, sites and people included, by the weights in force."""
-    people = await _people(ctx, enterprise_id)
-    values: dict[str, object] = {code: file[name] for code, name in _ASKED.items()}
-    values |= {
-        "sites": people.sites or None,
-        "site_coordinates": (people.sites and people.placed == people.sites) or None,
-        "head": "HEAD" in people.roles or None,
-        "safety_officer": not people.roles.isdisjoint(_SAFETY_OFFICERS) or None,
-    }
-    score = await standards.completeness_on(ctx.session, values, file["supervision_categories"], ctx.today)
-    return score.percent
-
-
-async def _people(ctx: WriteContext, enterprise_id: UUID) -> People:
-    sites = (
-        await ctx.session.execute(
-            select(Site.longitude).where(Site.enterprise_id == enterprise_id, Site.state == "ACTIVE")
-        )
-    ).all()
+async def _around(ctx: WriteContext, enterprise_id: UUID) -> Surroundings:
+    sites = select(Site.longitude).where(Site.enterprise_id == enterprise_id, Site.state == "ACTIVE")
+    longitudes = (await ctx.session.scalars(sites)).all()
     roles = await ctx.session.scalars(
         select(EnterprisePerson.role).where(
             EnterprisePerson.enterprise_id == enterprise_id,
@@ -193,7 +103,8 @@ async def _people(ctx: WriteContext, enterprise_id: UUID) -> People:
             EnterprisePerson.left_on.is_(None) | (EnterprisePerson.left_on >= ctx.today),
         )
     )
-    return People(len(sites), sum(1 for (longitude,) in sites if longitude is not None), frozenset(roles))
+    placed = sum(1 for longitude in longitudes if longitude is not None)
+    return Surroundings(len(longitudes), placed, frozenset(roles))
 
 
 async def refresh(ctx: WriteContext, row: Enterprise) -> None:

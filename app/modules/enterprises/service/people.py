@@ -56,7 +56,7 @@ async def add(ctx: WriteContext, new: NewPerson) -> UUID:
         )
     )
     await file.refresh(ctx, enterprise)
-    await announce(ctx, "enterpriseperson.added", person_id, owner_key=enterprise.owner_key)
+    await announce(ctx, "enterprise_person.added", person_id, owner_key=enterprise.owner_key)
     return person_id
 
 
@@ -77,7 +77,7 @@ async def edit(ctx: WriteContext, person_id: UUID, expected_version: int, sent: 
     step(policies.PERSON, row.state, policies.PERSON_EDIT, ctx.acting)
     await change(ctx, row, **_checked(sent, values_of(row, _PLAIN)), written_by=ctx.acting.person_id)
     await file.refresh(ctx, await own_file(ctx))
-    await announce(ctx, "enterpriseperson.changed", person_id, owner_key=row.owner_key)
+    await announce(ctx, "enterprise_person.changed", person_id, owner_key=row.owner_key)
     return person_id
 
 
@@ -99,7 +99,7 @@ async def void(ctx: WriteContext, person_id: UUID, expected_version: int, reason
         voided_by_name=ctx.acting.actor_name,
     )
     await file.refresh(ctx, await own_file(ctx))
-    await announce(ctx, "enterpriseperson.voided", person_id, owner_key=row.owner_key)
+    await announce(ctx, "enterprise_person.voided", person_id, owner_key=row.owner_key)
     return person_id
 
 
