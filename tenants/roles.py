@@ -31,6 +31,7 @@ _OFFICE_SHARED = {
         "member.end",
         "tenant.read",
         "tenant.rename",
+        "tenant.change",
         "standard.read",
         "enterprise.read",
         "grant.manage",

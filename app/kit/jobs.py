@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -116,8 +116,9 @@ async def start_job(
     total: int | None = None,
     request_id: str = "",
     purpose: str = "",
+    due_at: datetime | None = None,
 ) -> UUID:
-    """Queue a personal job with a row that shows its progress to the person.
+    """Queue a job with a row that shows its progress to the person.
 
     Args:
         session: the business transaction of the acting membership.
@@ -127,6 +128,7 @@ async def start_job(
         total: how many steps it has, when known.
         request_id: the request that caused it.
         purpose: why, for the audit log.
+        due_at: legal time before which it does not start; at once when omitted.
 
     Returns:
         The job's id, which is also its message's.
@@ -146,7 +148,16 @@ async def start_job(
             "total": total,
         },
     )
-    return await enqueue(session, actor_name, args, acting, message_id=job_id, request_id=request_id, purpose=purpose)
+    return await enqueue(
+        session,
+        actor_name,
+        args,
+        acting,
+        message_id=job_id,
+        request_id=request_id,
+        purpose=purpose,
+        due_at=due_at,
+    )
 
 
 async def cancel_job(session: WriteSession, job_id: UUID) -> bool:

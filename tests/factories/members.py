@@ -1,15 +1,38 @@
 """Memberships and slips over the fixture world, and runs of jobs outside a worker."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
+from app.kit.errors import Fault
 from app.kit.ids import uuid7
 from app.kit.jobs import JobRun
+from app.kit.uow import WriteContext
 from app.modules.members.service import Slip, new_slip
 from app.modules.members.service.activation import hash_code
 from infra.clock import Clock, real_now
+from tenants.context import Caller
+from tests.conftest import Clone
+from tests.factories.audit import work
 from tests.world import World
+
+Call = Callable[[WriteContext], Awaitable[Any]]
+
+
+async def do(clone: Clone, caller: Caller, call: Call) -> Any:
+    """Run a use case in its transaction."""
+    async with work(clone.db, caller) as ctx:
+        return await call(ctx)
+
+
+async def refused(clone: Clone, caller: Caller, call: Call) -> str:
+    """Run a use case that must fail, and say how."""
+    with pytest.raises(Fault) as refusal:
+        await do(clone, caller, call)
+    return refusal.value.code
 
 
 async def create_membership(

@@ -26,3 +26,9 @@ async def provision(
 async def sync_account(run: JobRun, person_id: str) -> dict[str, str]:
     """Give an account the roles that its person's memberships have now."""
     return {"outcome": await service.sync_account(run, open_directory(run.db), UUID(person_id))}
+
+
+@job(service.APPLY_JOB, system="sys_move", max_attempts=20, time_limit_s=6 * 3600.0)
+async def apply_change(run: JobRun, change_id: str) -> dict[str, int]:
+    """Apply a change of a tenant on its day: rename, move, merger, succession, closing."""
+    return await service.apply_change(run, UUID(change_id))

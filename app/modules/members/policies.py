@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app.kit.errors import Fault
 from app.kit.transitions import Transition
+from app.modules.members import errors
 from tenants.context import Acting
 from tenants.delegation import Decision, Node, Reason, may_approve, may_propose
 from tenants.kinds import LEVEL_KINDS, LEVELS, Kind, key_column
@@ -20,6 +21,7 @@ SLIP = "member.slip"
 READ = "member.read"
 TENANT_READ = "tenant.read"
 TENANT_RENAME = "tenant.rename"
+TENANT_CHANGE = "tenant.change"
 GRANT = "grant.manage"
 
 NEW = "NEW"
@@ -146,3 +148,15 @@ def require_roles(tenant: Tenant, roles: Collection[str]) -> None:
         raise Fault(str(Reason.NO_ROLE), ("roles",))
     if not set(roles) <= set(ROLES[Kind(tenant.kind)]):
         raise Fault(str(Reason.UNKNOWN_ROLE), ("roles",))
+
+
+def require_above(acting: Acting, tenant: Tenant) -> None:
+    """Check that a tenant lies below the acting one: a change of a tenant is made by the tier above it.
+
+    Raises:
+        Fault: ``TENANT_NOT_ABOVE``.
+    """
+    level = LEVEL_KINDS.get(acting.kind)
+    below = level is not None and getattr(tenant, key_column(level)) == acting.tenant_key
+    if not below or tenant.key == acting.tenant_key:
+        raise Fault(errors.TENANT_NOT_ABOVE, ("id",))

@@ -7,7 +7,7 @@ import strawberry
 
 from app.kit import gql
 from app.kit.ids import parse_global_id
-from app.modules.members.api.types import Hosting, IncidentCall, Membership, ScopeGrant
+from app.modules.members.api.types import Hosting, IncidentCall, Membership, ScopeGrant, TenantChange
 
 _ATTEMPT = "Id of this attempt, 1 to 64 characters: a repeat with the same id does nothing again."
 _VERSION = "`version` of the object as you saw it."
@@ -162,3 +162,63 @@ class IncidentCallPayload(gql.Payload):
     """Payload with a call."""
 
     incident_call: IncidentCall | None = gql.result("The call as it is now.")
+
+
+@strawberry.input(description="A new name of a tenant.")
+class TenantRenameInput:
+    """Input of ``tenantRename``."""
+
+    id: strawberry.ID = strawberry.field(description="The tenant; below your own.")
+    expected_version: int = strawberry.field(description=_VERSION)
+    name: str = strawberry.field(description="New name, at most 100 characters.")
+    valid_from: date = strawberry.field(description="First day; a past day holds at once.")
+    document: str | None = strawberry.field(default=None, description="Number of the decision.")
+    client_mutation_id: str | None = strawberry.field(default=None, description=_ATTEMPT)
+
+
+@strawberry.input(description="A new place of a tenant in the tree.")
+class TenantMoveInput:
+    """Input of ``tenantMove``."""
+
+    id: strawberry.ID = strawberry.field(description="The tenant; below your own.")
+    expected_version: int = strawberry.field(description=_VERSION)
+    parent: strawberry.ID | None = strawberry.field(
+        default=None, description="Tenant above it from then on; your own or below it; unchanged when omitted."
+    )
+    home_park: strawberry.ID | None = strawberry.field(
+        default=None, description="Park in which the whole enterprise then lies; none when omitted."
+    )
+    valid_from: date = strawberry.field(description="First day; a past day holds at once.")
+    document: str | None = strawberry.field(default=None, description="Number of the decision.")
+    client_mutation_id: str | None = strawberry.field(default=None, description=_ATTEMPT)
+
+
+@strawberry.input(description="Another tenant takes over.")
+class TenantTakeOverInput:
+    """Input of ``tenantMerge`` and ``tenantSucceed``."""
+
+    id: strawberry.ID = strawberry.field(description="The tenant that closes; below your own.")
+    expected_version: int = strawberry.field(description=_VERSION)
+    other: strawberry.ID = strawberry.field(description="Tenant of the same kind that takes over; below your own.")
+    valid_from: date = strawberry.field(description="First day; a past day holds at once.")
+    document: str | None = strawberry.field(default=None, description="Number of the decision.")
+    client_mutation_id: str | None = strawberry.field(default=None, description=_ATTEMPT)
+
+
+@strawberry.input(description="A tenant closes.")
+class TenantCloseInput:
+    """Input of ``tenantClose``."""
+
+    id: strawberry.ID = strawberry.field(description="The tenant; below your own.")
+    expected_version: int = strawberry.field(description=_VERSION)
+    valid_from: date = strawberry.field(description="First day on which it is closed; a past day holds at once.")
+    document: str | None = strawberry.field(default=None, description="Number of the decision.")
+    client_mutation_id: str | None = strawberry.field(default=None, description=_ATTEMPT)
+
+
+@strawberry.type(description="Outcome of a change of a tenant.")
+class TenantChangePayload(gql.Payload):
+    """Payload with a change."""
+
+    tenant_change: TenantChange | None = gql.result("The recorded change; the tenant follows when the job is done.")
+    job: strawberry.ID | None = strawberry.field(default=None, description="The job that applies it on its day.")

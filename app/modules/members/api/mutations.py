@@ -7,6 +7,7 @@ import strawberry
 from app.kit import gql
 from app.kit.gql.scalars import dump_datetime
 from app.kit.gql.types import Outcome
+from app.kit.ids import global_id
 from app.kit.uow import WriteContext
 from app.modules.members import service
 from app.modules.members.api.inputs import (
@@ -24,8 +25,14 @@ from app.modules.members.api.inputs import (
     MembershipReasonInput,
     MembershipStepInput,
     ScopeGrantPayload,
+    TenantChangePayload,
+    TenantCloseInput,
+    TenantMoveInput,
+    TenantRenameInput,
+    TenantTakeOverInput,
     uuid_of,
 )
+from tenants.changes import ChangeKind
 from tenants.models import Hosting, IncidentCall, ScopeGrant
 
 _COMMON = "Errors: NOT_FOUND, NOT_PERMITTED, CONFLICT, WRONG_STATE"
@@ -203,10 +210,8 @@ class GrantMutation:
 
 
 def _grant(input_: GrantInput | IncidentCallInput) -> service.NewGrant:
-    # An id that was given and is none must not fall back to the caller's own tenant.
-    owner_id = None if input_.owner is None else uuid_of(input_.owner, "tenant") or UUID(int=0)
     return service.NewGrant(
-        owner_id,
+        _given(input_.owner),
         uuid_of(input_.grantee, "tenant"),
         input_.purpose,
         input_.valid_from,
@@ -214,3 +219,94 @@ def _grant(input_: GrantInput | IncidentCallInput) -> service.NewGrant:
         input_.document,
         input_.incident if isinstance(input_, IncidentCallInput) else None,
     )
+
+
+_CHANGE = (
+    "Made by an administrator of the tier above; both ends lie in its sight. Errors: NOT_FOUND, NOT_PERMITTED, "
+    "CONFLICT, TENANT_NOT_ABOVE, GRANT_OUTSIDE, CHANGE_TENANT_CLOSED, CHANGE_DATE_INVALID, TOO_LONG"
+)
+_TreeInput = TenantRenameInput | TenantMoveInput | TenantTakeOverInput | TenantCloseInput
+
+
+@strawberry.type
+class TreeMutation:
+    """Root fields about the tree."""
+
+    @gql.mutation(
+        payload=TenantChangePayload,
+        returns="tenant_change",
+        description=f"Gives a tenant another name from a day on. {_CHANGE}, REQUIRED, TENANT_NAME_SAME.",
+    )
+    async def tenant_rename(ctx: WriteContext, input: TenantRenameInput) -> Outcome:  # noqa: A002, N805
+        """Run ``service.change_tenant``."""
+        return await _change(ctx, ChangeKind.RENAME, input, name=input.name)
+
+    @gql.mutation(
+        payload=TenantChangePayload,
+        returns="tenant_change",
+        description="Moves a tenant, and all that lies below it, to another place in the tree from a day on. "
+        f"{_CHANGE}, CHANGE_TARGET_INVALID.",
+    )
+    async def tenant_move(ctx: WriteContext, input: TenantMoveInput) -> Outcome:  # noqa: A002, N805
+        """Run ``service.change_tenant``."""
+        parent, park = _given(input.parent), _given(input.home_park)
+        return await _change(ctx, ChangeKind.MOVE, input, parent_id=parent, home_park_id=park)
+
+    @gql.mutation(
+        payload=TenantChangePayload,
+        returns="tenant_change",
+        description="Closes a tenant whose children, and the sight of whose rows, go to another of its kind, from a "
+        f"day on. {_CHANGE}, CHANGE_TARGET_INVALID.",
+    )
+    async def tenant_merge(ctx: WriteContext, input: TenantTakeOverInput) -> Outcome:  # noqa: A002, N805
+        """Run ``service.change_tenant``."""
+        return await _change(ctx, ChangeKind.MERGE, input, other_id=_given(input.other))
+
+    @gql.mutation(
+        payload=TenantChangePayload,
+        returns="tenant_change",
+        description="Closes an enterprise, team or agency whose business another carries on, from a day on. "
+        f"{_CHANGE}, CHANGE_TARGET_INVALID.",
+    )
+    async def tenant_succeed(ctx: WriteContext, input: TenantTakeOverInput) -> Outcome:  # noqa: A002, N805
+        """Run ``service.change_tenant``."""
+        return await _change(ctx, ChangeKind.SUCCEED, input, other_id=_given(input.other))
+
+    @gql.mutation(
+        payload=TenantChangePayload,
+        returns="tenant_change",
+        description=f"Closes a tenant from a day on; its rows stay. {_CHANGE}.",
+    )
+    async def tenant_close(ctx: WriteContext, input: TenantCloseInput) -> Outcome:  # noqa: A002, N805
+        """Run ``service.change_tenant``."""
+        return await _change(ctx, ChangeKind.CLOSE, input)
+
+
+def _given(value: strawberry.ID | None) -> UUID | None:
+    # An id that was given and is none is unknown, not left out.
+    return None if value is None else uuid_of(value, "tenant") or UUID(int=0)
+
+
+async def _change(
+    ctx: WriteContext,
+    kind: ChangeKind,
+    input_: _TreeInput,
+    *,
+    name: str | None = None,
+    parent_id: UUID | None = None,
+    home_park_id: UUID | None = None,
+    other_id: UUID | None = None,
+) -> Outcome:
+    new = service.NewChange(
+        uuid_of(input_.id, "tenant"),
+        input_.expected_version,
+        kind,
+        input_.valid_from,
+        input_.document,
+        name,
+        parent_id,
+        home_park_id,
+        other_id,
+    )
+    recorded = await service.change_tenant(ctx, new)
+    return Outcome(recorded.change_id, {"job": global_id("job", recorded.job_id)})

@@ -30,19 +30,25 @@ from app.modules.members.service.memberships import (
     resume,
     suspend,
 )
+from app.modules.members.service.tree import APPLY_JOB, NewChange, Recorded, apply_change, change_tenant
 
 __all__ = [
+    "APPLY_JOB",
     "PROVISION",
     "SYNC_JOB",
     "FirstMember",
+    "NewChange",
     "NewGrant",
     "NewMember",
+    "Recorded",
     "Redemption",
     "Slip",
     "Status",
+    "apply_change",
     "approve",
     "attributes_of",
     "change_roles",
+    "change_tenant",
     "demo",
     "end",
     "end_grant",
