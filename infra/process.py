@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,10 @@ SERVER_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ":
 SYSTEM_DATA = Path("/var/lib/anlan")
 """Where a root installation keeps what its unprivileged servers must reach."""
 _PR_SET_PDEATHSIG = 1
+
+
+class LaunchError(RuntimeError):
+    """A part did not start; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ def spawn(
     env: Mapping[str, str],
     user: ServerUser | None = None,
     parent_gone: signal.Signals = signal.SIGTERM,
+    inherit: Sequence[int] = (),
     cwd: str = "/",
 ) -> subprocess.Popen[bytes]:
     """Start a child in a session of its own, so that Ctrl-C reaches the launcher only.
@@ -78,6 +84,7 @@ def spawn(
         env: its whole environment.
         user: whom to become.
         parent_gone: signal that the child gets when the launcher dies.
+        inherit: open files that the child keeps: a lock that holds as long as it lives, a listening socket.
         cwd: its working directory.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +100,7 @@ def spawn(
             env=dict(env),
             cwd=cwd,
             start_new_session=True,
+            pass_fds=tuple(inherit),
             preexec_fn=die_with_parent(parent_gone),  # noqa: PLW1509 - nothing but two system calls
             **identity,
         )
@@ -121,22 +129,30 @@ def reachable(path: Path, user: ServerUser | None) -> bool:
     return True
 
 
-def public_copy(folders: Sequence[Path], user: ServerUser | None) -> list[Path]:
+def public_copy(folders: Sequence[Path], program: Path, user: ServerUser | None) -> list[Path]:
     """Return the folders, or copies of them that the server's user can reach.
 
-    A checkout below a home of mode 0700 hides its binaries from an unprivileged server. A package
-    and its ``.libs`` sibling are copied together, once, and renamed into place when complete.
+    A checkout below a home of mode 0700, or one installed under a closed umask, hides its binaries from
+    an unprivileged server. A package and its ``.libs`` sibling are copied together, once, and renamed
+    into place when complete.
+
+    Args:
+        folders: what belongs together.
+        program: an executable below the first of them.
+        user: who shall run it.
     """
-    if all(reachable(folder / "x", user) for folder in folders):
+    if user is None or (reachable(program, user) and program.stat().st_mode & 0o005 == 0o005):  # noqa: PLR2004 - o+rx
         return list(folders)
     stamp = sha256("|".join(f"{f}:{f.stat().st_mtime_ns}" for f in folders).encode()).hexdigest()[:16]
     target = SYSTEM_DATA / f"bin-{stamp}"
     if not target.exists():
-        draft = SYSTEM_DATA / f".bin-{stamp}.{os.getpid()}"
-        draft.mkdir(mode=0o755, parents=True)
-        SYSTEM_DATA.chmod(0o755)
+        open_folder(SYSTEM_DATA)
+        draft = open_folder(SYSTEM_DATA / f".bin-{stamp}.{os.getpid()}")
         for folder in folders:
             shutil.copytree(folder, draft / folder.name, symlinks=True)
+        for path in draft.rglob("*"):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
         try:
             draft.rename(target)
         except OSError:  # somebody else was first
@@ -144,9 +160,74 @@ def public_copy(folders: Sequence[Path], user: ServerUser | None) -> list[Path]:
     return [target / folder.name for folder in folders]
 
 
+def open_folder(path: Path) -> Path:
+    """Make a folder that everybody may enter, whatever the umask is."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o755)
+    return path
+
+
+def data_home(state: Path, user: ServerUser | None) -> Path:
+    """Return where the data of servers live: the state folder, or a place that the servers' user can reach.
+
+    The place is named in the state folder's file ``LOCATION``, so that a moved checkout finds its data.
+
+    Args:
+        state: the state folder; it exists.
+        user: whom the servers run as.
+
+    Raises:
+        LaunchError: ``LOCATION`` names a folder that is not there.
+    """
+    if (place := outside(state)) is not None:
+        if not place.is_dir():
+            raise LaunchError(f"{state / 'LOCATION'} names {place}, which is gone; restore it, or start with --fresh")
+        return place
+    if reachable(state / "x", user):
+        return state
+    open_folder(SYSTEM_DATA)
+    place = open_folder(SYSTEM_DATA / sha256(str(state).encode()).hexdigest()[:16])
+    (place / "OWNER").write_text(str(state), encoding="utf-8")
+    (state / "LOCATION").write_text(f"{place}\n", encoding="utf-8")
+    return place
+
+
+def outside(state: Path) -> Path | None:
+    """Return the place outside the state folder that its file ``LOCATION`` names; None: there is none.
+
+    Raises:
+        LaunchError: the file names a folder that no launcher makes.
+    """
+    try:
+        place = Path((state / "LOCATION").read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        return None
+    if place.parent != SYSTEM_DATA:
+        raise LaunchError(f"{state / 'LOCATION'} names {str(place)!r}, which is not below {SYSTEM_DATA}; remove it")
+    return place
+
+
+def own_folder(path: Path, user: ServerUser | None) -> Path:
+    """Make a folder that only the servers' user may enter, and hand over what is in it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if user is not None:
+        for found in (path, *path.rglob("*")):
+            os.chown(found, user.uid, user.gid, follow_symlinks=False)
+    return path
+
+
 def prepare_runtime(folder: Path, user: ServerUser | None) -> None:
-    """Make the short folder for sockets: ours, or the servers' user's, and closed to others' writes."""
-    folder.mkdir(mode=0o700 if user is None else 0o755, parents=True, exist_ok=True)
+    """Make the short folder for sockets: ours, or the servers' user's, and closed to everybody else.
+
+    Raises:
+        LaunchError: somebody else made it first; sockets in it could be theirs.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = folder.lstat()
+    owners = {os.geteuid()} if user is None else {os.geteuid(), user.uid}
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid not in owners:
+        raise LaunchError(f"{folder} belongs to another user; remove it, or set XDG_RUNTIME_DIR to a folder of yours")
+    folder.chmod(0o700)
     if user is not None:
         os.chown(folder, user.uid, user.gid)
 

@@ -5,6 +5,7 @@ only those that it uses.
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from httpx import AsyncClient
     from starlette.types import ASGIApp
 
-    from infra.identity.port import Verifier
     from infra.db.embedded import Server as PostgresServer
     from infra.identity.embedded_directory import EmbeddedDirectory
+    from infra.identity.port import Verifier
     from infra.objects.embedded import FileStore
     from infra.queue.embedded import Server as QueueServer
     from infra.queue.redis import RedisQueue
@@ -108,18 +109,18 @@ def address_key(settings: Settings) -> str:
     return Secrets(settings.state).get("object_addresses")
 
 
-def start_database(settings: Settings) -> "PostgresServer":
-    """Start the embedded PostgreSQL; from the main thread only."""
+def start_database(settings: Settings, inherit: Sequence[int] = ()) -> "PostgresServer":
+    """Start the embedded PostgreSQL; from the main thread only. It keeps the open files ``inherit``."""
     from infra.db.embedded import start  # noqa: PLC0415 - see the module's text
 
-    return start(settings)
+    return start(settings, inherit=inherit)
 
 
-def start_queue(settings: Settings) -> "QueueServer":
-    """Start the embedded queue; from the main thread only."""
+def start_queue(settings: Settings, inherit: Sequence[int] = ()) -> "QueueServer":
+    """Start the embedded queue; from the main thread only. It keeps the open files ``inherit``."""
     from infra.queue.embedded import start  # noqa: PLC0415 - see the module's text
 
-    return start(settings)
+    return start(settings, inherit=inherit)
 
 
 def open_issuer(settings: Settings, database: Database) -> "ASGIApp":

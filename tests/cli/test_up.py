@@ -87,8 +87,8 @@ def alive(pid: int) -> bool:
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("up")
     yield folder
-    for place in folder.glob("*/pg/LOCATION"):
-        shutil.rmtree(Path(place.read_text(encoding="utf-8").strip()).parent, ignore_errors=True)
+    for place in folder.glob("*/LOCATION"):
+        shutil.rmtree(Path(place.read_text(encoding="utf-8").strip()), ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -167,13 +167,14 @@ def test_production_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(up.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1_000_000))  # type: ignore[attr-defined]
     with pytest.raises(up.UpError, match="1 MB are free"):
-        up._refuse_early(load({"ANLAN_STATE": str(tmp_path)}))
+        up._refuse_early(load({"ANLAN_STATE": str(tmp_path / "s")}), None)
+    assert not (tmp_path / "s").exists()
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
+def test_a_taken_port_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(up.UpError, match=f"port {port}"):
-            up._refuse_early(load({"ANLAN_STATE": str(tmp_path), "ANLAN_PORT": str(port)}))
+        with pytest.raises(up.UpError, match=f"port {port}"), up._listening("127.0.0.1", port):
+            pytest.fail("it listened on a taken port")
