@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from app.registry import load_models
-from tests.factories.rows import fill_tables
+from tests.factories.rows import Filler
 
 load_models()
 SPACE = uuid.UUID("6f1d0c1e-0000-4000-8000-000000000000")
@@ -56,6 +56,7 @@ SITES: tuple[tuple[str, str, str | None], ...] = (
     ("E2121", "D212", None),
     ("E1224", "D122", None),
     ("E101", "D10", None),
+    ("A1", "D121", None),  # a service agency is a company, too
 )
 SUSPENDED = "E2224"
 SCOPE_GRANTS = (
@@ -63,13 +64,24 @@ SCOPE_GRANTS = (
     ("E1211", "A1", "2025-01-01", "2026-03-01"),  # ended yesterday
     ("E2111", "A1", "2026-03-03", "2026-12-31"),  # begins tomorrow
     ("E1121", "A2", "2026-01-01", "2026-12-31"),
+    ("E1113", "A2", "2025-01-01", "2025-12-31"),  # below a township
+    ("E1112", "A2", "2025-01-01", "2025-12-31"),  # in a park
+    ("A1", "R2", "2025-01-01", "2025-12-31"),  # of a tenant without a level
 )
 INCIDENT_CALLS = (
     ("E1112", "R1", "2026-03-01", "2026-03-20"),
     ("E1122", "R1", "2026-01-01", "2026-01-20"),
     ("E2111", "R2", "2026-03-02", "2026-03-02"),
+    ("E1113", "R2", "2026-01-01", "2026-01-20"),
+    ("A1", "R2", "2026-01-01", "2026-01-20"),
 )
-HOSTINGS = (("D112", "A2", "2026-01-01", "2026-12-31"), ("D212", "A2", "2025-01-01", "2025-12-31"))
+HOSTINGS = (
+    ("D112", "A2", "2026-01-01", "2026-12-31"),
+    ("D212", "A2", "2025-01-01", "2025-12-31"),
+    ("T211", "A2", "2025-01-01", "2025-12-31"),
+    ("K2", "A2", "2025-01-01", "2025-12-31"),
+    ("R1", "A2", "2025-01-01", "2025-12-31"),
+)
 
 
 @dataclass(frozen=True)
@@ -201,7 +213,9 @@ async def load_world(admin: Any, prefix: str) -> None:
     await admin.execute("SELECT setval(pg_get_serial_sequence('app.tenant', 'key'), 1000)")
     await _people(admin, keys)
     await _dated(admin, keys)
-    await fill_tables(admin, prefix, keys, tuple((row[0], row[1], tenant_id(row[0])) for row in TREE), SITES)
+    tenants = tuple((row[0], row[1], tenant_id(row[0])) for row in TREE)
+    people = tuple((actor.person, actor.tenant or "N0") for actor in ACTORS if actor.person is not None)
+    await Filler(admin, prefix, keys, tenants=tenants, sites=SITES, people=people).fill()
 
 
 def _levels(name: str) -> dict[str, str]:
