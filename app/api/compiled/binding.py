@@ -23,9 +23,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapper
 
 from app.api.compiled.scalars import ALIASES, RULES, Rule, family, id_sql, name
 from app.kit.gql import marks
+from tenants.access import Access, TableClass
 
 DEFINITION = "strawberry-definition"
-PAGES = ("Connection", "Edge")
 
 
 class BindingError(TypeError):
@@ -111,6 +111,8 @@ class Source:
     table: str
     prefix: str
     where: str | None
+    readers: frozenset[str] | None
+    """Logins that may read the table; None: all."""
     tie: ColumnBinding
     default: ColumnBinding
     descending: bool
@@ -131,6 +133,12 @@ class Bindings:
     root: Mapping[str, FieldBinding]
     prefixes: Mapping[str, str]
     """Prefix of global ids to the type's name."""
+
+    def blind(self, login: str) -> frozenset[str]:
+        """Return the types whose table a login may not read at all: for it they have no rows."""
+        return frozenset(
+            kind for kind, source in self.sources.items() if source.readers is not None and login not in source.readers
+        )
 
     def of(self, type_name: str, field_name: str) -> FieldBinding | None:
         """Return the binding of a field; None for an ordinary one."""
@@ -232,7 +240,9 @@ class _Builder:
                 self.problems.append(f"{type_name}: default order by {bound.order}, which may be null")
         table = mapper.local_table
         text = f"{name(table.schema)}.{name(table.name)}" if table.schema else name(table.name)  # type: ignore[attr-defined]
-        return Source(type_name, text, bound.prefix, bound.where, tie, default, descending, fields, members)
+        return Source(
+            type_name, text, bound.prefix, bound.where, _readers(table), tie, default, descending, fields, members
+        )
 
     def _field(
         self, mapper: Mapper[Any], bound: marks.Bound, field_name: str, graphql_field: GraphQLField
@@ -347,6 +357,14 @@ class _Builder:
         return self.names[found]
 
 
+def _readers(table: Any) -> frozenset[str] | None:
+    """Return the logins that a table's declaration lets read; None: all, or it declares nothing (tests)."""
+    access = table.info.get("access")
+    if not isinstance(access, Access) or access.table_class in (TableClass.REFERENCE, TableClass.PUBLIC):
+        return None
+    return frozenset((*access.select, *access.system))
+
+
 def _mark(graphql_field: GraphQLField) -> marks.Mark | None:
     definition = graphql_field.extensions.get(DEFINITION)
     mark: marks.Mark | None = definition.metadata.get(marks.MARK) if definition is not None else None
@@ -388,7 +406,7 @@ def _indexed(table: Any, *columns: str) -> bool:
     wanted = set(columns)
     for _, indexed in _leading(table):
         head, *rest = indexed or ("",)
-        if head in wanted and (head != "owner_key" or not wanted.isdisjoint(rest[:1])):
+        if head in wanted and (head != "owner_key" or wanted == {head} or not wanted.isdisjoint(rest[:1])):
             return True
         if head.endswith("_key") and rest and rest[0] in wanted:
             return True

@@ -81,6 +81,8 @@ class Document:
     schema: GraphQLSchema
     bindings: Bindings
     fragments: Mapping[str, FragmentDefinitionNode]
+    blind: frozenset[str] = frozenset()
+    """Types whose table the caller's login may not read: they have no rows, as if none were the caller's."""
 
 
 def compile_operation(document: Document, operation: OperationDefinitionNode, variables: Variables) -> Plan:
@@ -117,6 +119,13 @@ def compile_object(
     compiler = _Compiler(document, variables, fallback=True)
     value = compiler.object_by_id(type_name, constant(row_id), list(nodes), raw=True)
     return Plan(_statement(value), tuple(compiler.binds))
+
+
+def collect_fields(
+    document: Document, kind: GraphQLObjectType, nodes: Sequence[FieldNode], variables: Variables
+) -> dict[str, list[FieldNode]]:
+    """Return the fields selected below some nodes, by response key."""
+    return _Compiler(document, variables, fallback=True).collect(kind, _sets(nodes))
 
 
 def _statement(value: str) -> str:
@@ -175,6 +184,7 @@ class _Compiler:
     def __init__(self, document: Document, variables: Variables, *, fallback: bool) -> None:
         self.schema, self.bindings, self.fragments = document.schema, document.bindings, document.fragments
         self.variables = variables
+        self.blind = document.blind
         self.fallback = fallback
         self.binds: list[Getter] = []
         self._rows = 0
@@ -318,7 +328,7 @@ class _Compiler:
         row = self.row()
         value = self.object(source, row, nodes)
         where = [condition(row), *self._fixed(source, row, None)]
-        inner = f"SELECT {row.columns} FROM {source.table} {row.inner} WHERE {' AND '.join(where)} LIMIT 1"
+        inner = f"SELECT {row.columns} FROM {self.table(source)} {row.inner} WHERE {' AND '.join(where)} LIMIT 1"
         return f"coalesce((SELECT {value} FROM ({inner}) {row.outer}),'null')"
 
     def object(self, source: Source, row: _Row, nodes: Sequence[FieldNode]) -> str:
@@ -371,8 +381,16 @@ class _Compiler:
             target, nodes, lambda inner: " AND ".join(f"{inner.inner}.{name(other)} = {own}" for own, other in pairs)
         )
 
+    def table(self, source: Source) -> str:
+        """Return what stands after FROM for the rows of a type."""
+        if source.type_name in self.blind:  # no right is needed for a table's row type, and no row comes of it
+            return f"jsonb_populate_recordset(NULL::{source.table},'[]')"
+        return source.table
+
     def _fixed(self, source: Source, row: _Row, extra: str | None) -> list[str]:
         """Return the reviewed conditions of a type and of a mark."""
+        if source.type_name in self.blind:
+            return []
         return [f"({text.replace('{t}', row.inner)})" for text in (source.where, extra) if text]
 
     # -- lists ----------------------------------------------------------------------------------
@@ -415,7 +433,7 @@ class _Compiler:
         tests = where(row)
         limit = self.bind(page.size, "int8")
         inner = (
-            f"SELECT {row.columns} FROM {source.table} {row.inner}{_where(tests)} "
+            f"SELECT {row.columns} FROM {self.table(source)} {row.inner}{_where(tests)} "
             f"ORDER BY {order.sql(row.inner, reverse=False)} LIMIT {limit}"
         )
         return f"(SELECT coalesce('['||string_agg({value},',')||']','[]') FROM ({inner}) {row.outer})"
@@ -443,7 +461,7 @@ class _Compiler:
         tests = [*self._fixed(source, row, binding.where)]
         tests += conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind)
         inner = (
-            f"SELECT {row.inner}.{name(column.column or '')} AS k,count(*) AS n FROM {source.table} {row.inner}"
+            f"SELECT {row.inner}.{name(column.column or '')} AS k,count(*) AS n FROM {self.table(source)} {row.inner}"
             f"{_where(tests)} GROUP BY 1 ORDER BY 2 DESC,1 LIMIT {GROUPS}"
         )
         return f"(SELECT coalesce('['||string_agg({value},',')||']','[]') FROM ({inner}) {row.outer})"
@@ -481,7 +499,7 @@ class _Connection:
             tables.append(f"(SELECT {columns} FROM {rows} {self.row.outer}) a{self.row.outer}")
         if self.counted:
             row = compiler.row()
-            inner = f"SELECT 1 FROM {self.source.table} {row.inner}{_where(self.where(row))} LIMIT {SATURATED + 1}"
+            inner = f"SELECT 1 FROM {self.compiler.table(self.source)} {row.inner}{_where(self.where(row))} LIMIT {SATURATED + 1}"
             tables.append(f"(SELECT count(*) AS n FROM ({inner}) q) c{self.row.outer}")
         return f"(SELECT {text} FROM {','.join(tables)})" if tables else text
 
@@ -571,13 +589,13 @@ class _Connection:
         for cursor, reverse in ((page.after, False), (page.before, True)):
             if cursor.given:
                 value, tie = position(order, cursor)
-                first = None if value is None else compiler.bind(value, casted(order.column))
+                first = None if value is None or order.single else compiler.bind(value, casted(order.column))
                 second = compiler.bind(tie, casted(order.tie))
                 tests.append(order.beyond(row.inner, first, second, reverse=reverse))
         limit = f"{self._limit()}+1" if numbered else compiler.bind(page.size, "int8")
         skip = "" if page.offset is None else f" OFFSET {compiler.bind(page.offset, 'int8')}"
         inner = (
-            f"SELECT {row.columns} FROM {self.source.table} {row.inner}{_where(tests)} "
+            f"SELECT {row.columns} FROM {self.compiler.table(self.source)} {row.inner}{_where(tests)} "
             f"ORDER BY {order.sql(row.inner, reverse=page.backward)} LIMIT {limit}{skip}"
         )
         if not numbered:

@@ -4,17 +4,19 @@ A bound root field compiles its selection into one statement, decodes the answer
 read the dicts by response key. Only Python resolvers run per object.
 """
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import orjson
-from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
+import strawberry
+from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema
 
-from app.api.compiled.binding import PAGES, Bindings, ComputedBinding, python_class
+from app.api.compiled.binding import DEFINITION, Bindings, ComputedBinding, python_class
 from app.api.compiled.compile import TYPE_KEY, Document, Plan, compile_field
 from app.api.compiled.values import Variables
 from app.kit.gql import marks
-from app.kit.gql.types import GroupCount, PageInfo
+from app.kit.gql.types import Connection, Edge, GroupCount, PageInfo, Payload, PayloadData
 
 RunPlan = Callable[[Plan, Variables], Awaitable[str | None]]
 
@@ -58,6 +60,9 @@ def install(schema: GraphQLSchema, bindings: Bindings) -> None:
                     field.resolve = _computed(field.resolve)
                 else:
                     field.resolve = _by_key
+        elif _is_payload(kind):
+            for field in kind.fields.values():
+                field.resolve = _payload_field(field)
         elif _is_shared(kind):
             for field in kind.fields.values():
                 field.resolve = _by_key
@@ -65,9 +70,28 @@ def install(schema: GraphQLSchema, bindings: Bindings) -> None:
 
 def _is_shared(kind: GraphQLObjectType) -> bool:
     origin = python_class(kind)
-    return origin in (PageInfo, GroupCount) or (
-        kind.name.endswith(PAGES) and getattr(origin, "__module__", "") == marks.Payload.__module__
-    )
+    return isinstance(origin, type) and issubclass(origin, Connection | Edge | PageInfo | GroupCount)
+
+
+def _is_payload(kind: GraphQLObjectType) -> bool:
+    origin = python_class(kind)
+    return isinstance(origin, type) and issubclass(origin, Payload)
+
+
+def _payload_field(field: GraphQLField) -> Any:
+    definition = field.extensions[DEFINITION]
+    name = definition.python_name
+    result = isinstance(definition.metadata.get(marks.MARK), marks.Result)
+    default = definition.default_value
+    if default is strawberry.UNSET or default is dataclasses.MISSING:
+        default = None
+
+    def resolver(source: PayloadData, info: GraphQLResolveInfo, **_: Any) -> Any:
+        if result:
+            return source.objects.get(info.path.key)
+        return source.errors if name == "errors" else source.values.get(name, default)
+
+    return resolver
 
 
 def _by_key(source: Any, info: GraphQLResolveInfo, **_: Any) -> Any:
@@ -84,7 +108,7 @@ def _computed(resolve: Any) -> Any:
 
 def _root(bindings: Bindings) -> Any:
     async def resolver(_source: Any, info: GraphQLResolveInfo, **_: Any) -> Any:
-        document = Document(info.schema, bindings, info.fragments)
+        document = Document(info.schema, bindings, info.fragments, bindings.blind(info.context.caller.login))
         variables = info.variable_values.coerced
         plan = compile_field(document, info.field_nodes, variables)
         return decode(await info.context.run_plan(plan, variables))

@@ -6,15 +6,18 @@ first; a document has at most eight plans, further shapes run on graphql-core.
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import (
     ArgumentNode,
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
     VariableNode,
     Visitor,
@@ -44,7 +47,10 @@ class Operation:
     compiled: Document
     coercer: Coercer
     analysis: Analysis
-    variants: dict[Any, Plan | None] = field(default_factory=dict)
+    roots: frozenset[str] = frozenset()
+    """Names of the root fields that the operation may run."""
+    variants: dict[frozenset[str], dict[Any, Plan | None]] = field(default_factory=dict)
+    """Plans by what the login may not read, then by shape of the variables."""
     reason: str = ""
     """Why it falls back; empty when it compiles."""
 
@@ -53,8 +59,12 @@ class Operation:
         """``query``, ``mutation`` or ``subscription``."""
         return self.node.operation.value
 
-    def plan(self, values: Mapping[str, Any]) -> Plan | None:
+    def plan(self, values: Mapping[str, Any], login: str = "") -> Plan | None:
         """Return the plan for coerced variables; None: graphql-core runs it.
+
+        Args:
+            values: the variables.
+            login: the caller's; types that it may not read at all have no rows for it.
 
         Raises:
             InputFaultError: an argument is not allowed.
@@ -62,16 +72,18 @@ class Operation:
         if self.reason:
             return None
         shape = self.coercer.shape(values)
-        if shape in self.variants:
-            return self.variants[shape]
-        if len(self.variants) >= MAX_VARIANTS:
+        blind = self.compiled.bindings.blind(login)
+        variants = self.variants.setdefault(blind, {})
+        if shape in variants:
+            return variants[shape]
+        if len(variants) >= MAX_VARIANTS:
             return None
         try:
-            made = compile_operation(self.compiled, self.node, values)
+            made = compile_operation(replace(self.compiled, blind=blind), self.node, values)
         except NotCompilableError as reason:
             self.reason = str(reason)
             return None
-        self.variants[shape] = made
+        variants[shape] = made
         return made
 
 
@@ -141,7 +153,24 @@ class Documents:
         cursors = _Cursors()
         visit(document, cursors)
         coercer = Coercer(self.schema, node, frozenset(cursors.found))
-        return Operation(document, node, Document(self.schema, self.bindings, fragments), coercer, analysis)
+        return Operation(document, node, Document(self.schema, self.bindings, fragments), coercer, analysis, _roots(node, fragments))
+
+
+def _roots(node: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> frozenset[str]:
+    """Return the names of the root fields; each fragment is visited once."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    open_sets = [node.selection_set]
+    while open_sets:
+        for selection in open_sets.pop().selections:
+            if isinstance(selection, FieldNode):
+                found.add(selection.name.value)
+            elif isinstance(selection, InlineFragmentNode):
+                open_sets.append(selection.selection_set)
+            elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in seen:
+                seen.add(selection.name.value)
+                open_sets.append(fragments[selection.name.value].selection_set)
+    return frozenset(found)
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

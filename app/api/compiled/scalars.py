@@ -42,7 +42,7 @@ def family(kind: sql_types.TypeEngine[Any]) -> str:
     if isinstance(kind, sql_types.ARRAY):
         return family(kind.item_type) + "[]"
     name = kind.compile(dialect=_DIALECT).upper()
-    if name.startswith(("VARCHAR", "CHAR")):
+    if name.startswith(("VARCHAR", "CHAR", "TEXT COLLATE")):
         return "text"
     if name.startswith("FLOAT"):
         return "float8"

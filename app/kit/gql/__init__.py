@@ -16,7 +16,7 @@ from app.kit.gql.marks import (
     rows,
 )
 from app.kit.gql.scalars import SCALARS, BigInt
-from app.kit.gql.types import Connection, Edge, GroupCount, Node, PageInfo, Payload, UserError
+from app.kit.gql.types import Connection, Edge, GroupCount, Node, Outcome, PageInfo, Payload, UserError
 
 __all__ = [
     "SCALARS",
@@ -25,6 +25,7 @@ __all__ = [
     "Edge",
     "GroupCount",
     "Node",
+    "Outcome",
     "PageInfo",
     "Payload",
     "UserError",

@@ -1,6 +1,9 @@
 """Types that every slice shares: Node, pages, counts, user errors, payloads."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import strawberry
 
@@ -70,12 +73,15 @@ class UserError:
 class PayloadData:
     """What the mutation runner hands to the payload's fields."""
 
-    __slots__ = ("errors", "objects")
+    __slots__ = ("errors", "objects", "values")
 
-    def __init__(self, objects: dict[str, Any], errors: list[UserError]) -> None:
-        """Hold the objects by response key, and the errors."""
+    def __init__(
+        self, objects: Mapping[str, Any], errors: list[UserError], values: Mapping[str, Any] | None = None
+    ) -> None:
+        """Hold the objects by response key, the errors, and further values by Python name."""
         self.objects = objects
         self.errors = errors
+        self.values = values or {}
 
 
 @strawberry.type(description="Outcome of a mutation: the changed object and the errors of the user.")
@@ -83,3 +89,18 @@ class Payload:
     """Base of mutation payloads; subclasses add one ``gql.result`` field."""
 
     errors: list[UserError] = strawberry.field(description="Empty on success.")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a mutation returns when its payload has more than the object.
+
+    Args:
+        object_id: the changed object.
+        values: further fields of the payload by Python name, JSON only: they are kept for repeats.
+        once: the same, but never kept: secrets that are shown once; a repeat answers null there.
+    """
+
+    object_id: UUID | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    once: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,82 @@
+"""The isolation matrix (U3, decision 35): every field, actor, relation and path, over the whole stack."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from app.api.schema import Api
+from app.asgi import load_api
+from app.kit.job_runner import membership_again
+from app.kit.jobs import JobRun
+from infra.db.port import Database
+from tests.api.stack import Stack
+from tests.conftest import Clone
+from tests.matrix.collect import expected
+from tests.matrix.plan import Catalogue
+from tests.matrix.run import Matrix
+from tests.matrix.truth import Row, Truth
+from tests.world import ACTORS, TODAY, Actor, World
+
+REPORT = "ANLAN_MATRIX_REPORT"
+"""Environment variable with the file to which the report is written."""
+
+
+@pytest.fixture(scope="module")
+def api() -> Api:
+    return load_api()
+
+
+@pytest.fixture(scope="module")
+async def stack(api: Api, world_db: Clone) -> AsyncIterator[Stack]:
+    made = Stack(api, world_db.db)
+    yield made
+    await made.close()
+
+
+async def job_reads(stack: Stack, db: Database, world: World, actor: Actor, table: str) -> dict[str, Row]:
+    """Read a whole table as a job that this actor's membership queued."""
+    context = {
+        "membership": str(actor.membership),
+        "person": str(actor.person),
+        "tid": world.keys[str(actor.tenant)],
+        "level": world.login(actor),
+        "roles": list(actor.roles),
+    }
+    acting = await membership_again(db, context, TODAY)
+    assert (acting is not None) is actor.acts
+    if acting is None:
+        return {}
+    run = JobRun(db, uuid4(), "matrix.read", 1, context, acting.login, acting, stack.clock)
+    try:
+        async with run.read() as session:
+            found = (await session.execute(text(f"SELECT * FROM app.{table}"))).mappings().all()
+    except ProgrammingError as fault:
+        assert "permission denied" in str(fault)  # noqa: PT017 - whether it may read is what the oracle says
+        return {}
+    return {str(row["id"]): dict(row) for row in found}
+
+
+async def test_matrix(api: Api, stack: Stack, world_db: Clone, world: World) -> None:
+    truth = Truth(world, expected())
+    matrix = Matrix(Catalogue.of(api.schema), truth, stack.ask)
+    assert set(matrix.catalogue.kinds) == set(api.bindings.sources)
+    matrix.want()
+    report = await matrix.run()
+    for actor in ACTORS:
+        if actor.tenant is None:
+            continue
+        for name in matrix.kinds:
+            found = await job_reads(stack, world_db.db, world, actor, truth.expected.types[name].table)
+            matrix.judge_job(actor, name, found)
+    shown = matrix.as_json()
+    if REPORT in os.environ:  # noqa: TID251 - where the verb wants the report
+        Path(os.environ[REPORT]).write_text(json.dumps(shown, ensure_ascii=False), encoding="utf-8")  # noqa: TID251
+    assert report.empty == []
+    assert report.failures == []
+    assert shown["cells"] == shown["tested"] > 10_000
