@@ -22,6 +22,8 @@ _SPACE = uuid.UUID("6f1d0c1e-0000-4000-8000-000000000001")
 _ONE_OF = re.compile(r"^\(?(\w+) IN \('([^']*)'(?:, '([^']*)')?")
 _MAPPED = ("tenant", "agency", "person", "membership", "scope_grant", "incident_call", "hosting", "tenant_change")
 """Made by the world itself."""
+AGENCIES_ONLY = 92
+"""Number of the variant that is hidden from the enterprise."""
 
 
 @dataclass(frozen=True)
@@ -100,20 +102,23 @@ class Filler:
             yield Variant("N0", "N0")
             return
         for number, owner in enumerate(self._owners(table)):
-            base = Variant(owner, owner)
+            sites = [site_id(owner, nth) for nth in range(len(self.sites.get(owner, ())))]
             if access.is_site:
-                for nth in range(len(self.sites.get(owner, ()))):
-                    yield Variant(owner, owner, site_id(owner, nth), number=nth)
+                yield from (Variant(owner, owner, site, number=nth) for nth, site in enumerate(sites))
                 continue
-            yield base
+            yield Variant(owner, owner)
             if access.site:
-                for nth in range(len(self.sites.get(owner, ()))):
-                    yield Variant(owner, owner, site_id(owner, nth), number=nth + 1)
-            if "details" in table.columns:
-                yield Variant(owner, "", number=91)  # the system's own act: nobody's claim
-            if access.draft_state:
-                author = owner if number % 2 else self._above(owner)
-                yield Variant(owner, author, state=access.draft_state, number=90)
+                yield from (Variant(owner, owner, site, number=nth) for nth, site in enumerate(sites, start=1))
+            yield from self._hidden(table, access, owner, number)
+
+    def _hidden(self, table: Table, access: Access, owner: str, number: int) -> Iterable[Variant]:
+        """Rows that somebody who sees the owner's other rows must not see."""
+        if "details" in table.columns:
+            yield Variant(owner, "", number=91)  # the system's own act: nobody's claim
+        if "agencies_only" in table.columns:
+            yield Variant(owner, self._above(owner), number=AGENCIES_ONLY)
+        if access.draft_state:
+            yield Variant(owner, owner if number % 2 else self._above(owner), state=access.draft_state, number=90)
 
     def _owners(self, table: Table) -> Iterable[str]:
         kinds = OWNERS.get(table.name)
@@ -167,15 +172,16 @@ class Filler:
             value = self._value(table, column, words, variant)
             if value is not None:
                 row[column.name] = value
-        if access.site and variant.site:
-            row[access.site] = variant.site
+        given = {
+            access.site: variant.site if access.site else None,
+            "state": variant.state,
+            "person_id": variant.person,
+            "agencies_only": variant.number == AGENCIES_ONLY or None,
+        }
+        row |= {name: value for name, value in given.items() if name is not None and value is not None}
         if access.is_site and variant.site:
             place, park = self.sites[variant.owner][variant.number]
             row |= {"id": variant.site, "place_id": self.ids[place], "park_id": self.ids[park] if park else None}
-        if variant.state:
-            row["state"] = variant.state
-        if variant.person:
-            row["person_id"] = variant.person
         made = Made(variant.owner, variant.author, variant.number, variant.state, self.ids[variant.owner])
         for name, fixed in FIXED.get(table.name, {}).items():
             row[name] = fixed(made) if callable(fixed) else fixed
