@@ -302,7 +302,34 @@ async def _roles(connection: Any, prefix: str) -> list[str]:
     found += [f"role {row['rolname']}: owns relations" for row in rows if row["owns"]]
     found += [f"role {row['rolname']}: may become {', '.join(row['member_of'])}" for row in rows if row["member_of"]]
     missing = {f"{prefix}_{login}" for login in LOGINS} - {row["rolname"] for row in rows}
-    return found + [f"role {name}: missing" for name in sorted(missing)]
+    found += [f"role {name}: missing" for name in sorted(missing)]
+    return found + await _rooms(connection, prefix, [row["rolname"] for row in rows])
+
+
+async def _rooms(connection: Any, prefix: str, roles: list[str]) -> list[str]:
+    """No login makes objects anywhere; temporary tables are the bulk path's; no schema but app is for people."""
+    rows = await connection.fetch(
+        "SELECT r.name, has_database_privilege(r.name, current_database(), 'CREATE') AS creates, "
+        "has_database_privilege(r.name, current_database(), 'TEMPORARY') AS temporary, "
+        "(SELECT array_agg(n.nspname::text ORDER BY 1) FROM pg_namespace n WHERE n.nspname !~ '^pg_temp|^pg_toast' "
+        " AND has_schema_privilege(r.name, n.oid, 'CREATE')) AS makes, "
+        "(SELECT array_agg(n.nspname::text ORDER BY 1) FROM pg_namespace n WHERE n.nspname !~ '^pg_temp|^pg_toast' "
+        " AND n.nspname NOT IN ('pg_catalog', 'information_schema', $2) "
+        " AND has_schema_privilege(r.name, n.oid, 'USAGE')) AS enters FROM unnest($1::text[]) r(name)",
+        roles,
+        SCHEMA,
+    )
+    found = []
+    people = {f"{prefix}_{login}" for login in PEOPLE}
+    for row in rows:
+        name = row["name"]
+        if row["creates"] or row["makes"]:
+            found.append(f"role {name}: may create objects in {', '.join(row['makes'] or ['the database'])}")
+        if row["temporary"] and name != f"{prefix}_sys_seed":
+            found.append(f"role {name}: may make temporary tables")
+        if row["enters"] and name in people:
+            found.append(f"role {name}: enters {', '.join(row['enters'])}")
+    return found
 
 
 def _own(statement: str, prefix: str) -> str:

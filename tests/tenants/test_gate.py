@@ -96,6 +96,10 @@ BREAKS = (
     ("bypass", "ALTER ROLE @_county BYPASSRLS", "role @_county: superuser or able to make roles"),
     ("create role", "ALTER ROLE @_sys_seed CREATEROLE", "role @_sys_seed: superuser or able to make roles"),
     ("membership", "GRANT @_province TO @_county", "role @_county: may become @_province"),
+    ("create in app", "GRANT CREATE ON SCHEMA app TO @_county", "role @_county: may create objects in app"),
+    ("create a schema", "GRANT CREATE ON DATABASE % TO @_county", "role @_county: may create objects in the database"),
+    ("temporary", "GRANT TEMPORARY ON DATABASE % TO @_public", "role @_public: may make temporary tables"),
+    ("the issuer's", "GRANT USAGE ON SCHEMA issuer TO @_county", "role @_county: enters issuer"),
     ("ownership", "ALTER TABLE app.event OWNER TO @_county", "role @_county: owns relations"),
 )
 
@@ -109,7 +113,7 @@ async def test_each_break_is_seen(world_db: Clone, statement: str, expected: str
     transaction = world_db.admin.transaction()
     await transaction.start()
     try:
-        await world_db.admin.execute(statement.replace("@", world_db.prefix))
+        await world_db.admin.execute(statement.replace("@", world_db.prefix).replace(" % ", f" {world_db.name} "))
         found = await violations(world_db.admin, Base.metadata, world_db.prefix)
     finally:
         await transaction.rollback()
