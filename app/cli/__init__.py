@@ -48,7 +48,10 @@ def main(arguments: Sequence[str]) -> int:
     module = import_module(f"app.cli.{chosen.verb.replace('-', '_')}")
     verb_parser = argparse.ArgumentParser(prog=f"anlan {chosen.verb}", description=VERBS[chosen.verb])
     module.add_arguments(verb_parser)
-    args = verb_parser.parse_args(arguments[1:])
+    rest = list(arguments[1:])
+    if getattr(module, "PASSES_ON", False) and rest[:1] not in (["-h"], ["--help"]):
+        rest.insert(0, "--")  # else argparse takes the first option for the verb's own
+    args = verb_parser.parse_args(rest)
     try:
         settings = load()
     except SettingsError as fault:
