@@ -108,6 +108,7 @@ class JobRunner:
         message_id = UUID(delivery.message_id)
         ledger = Ledger(self._db, self._lease_s)
         if await ledger.done(message_id):
+            await ledger.settle(message_id)
             log.info("job.duplicate", extra={"message_id": message_id, "job": spec.name})
             return
         attempt = await ledger.begin(message_id, spec.name)

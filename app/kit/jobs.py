@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -33,6 +33,12 @@ Result = dict[str, Any] | None
 JobFunction = Callable[..., Awaitable[Result]]
 Reauthorize = Callable[[Database, Json, date], Awaitable[Acting | None]]
 """Looks the context's membership up again on the legal day; None when it no longer holds."""
+
+
+SETTLE = (
+    "UPDATE app.job j SET state = 'DONE', progress = coalesce(j.total, j.progress), ended_at = d.at"
+    " FROM app.actor_done d WHERE d.message_id = j.id AND j.state IN ('QUEUED', 'RUNNING')"
+)
 
 
 class JobCancelledError(Exception):
@@ -196,7 +202,6 @@ class JobRun:
     login: str
     acting: Acting | None
     clock: Clock
-    _finished: bool = field(default=False)
 
     @property
     def claims(self) -> dict[str, str]:
@@ -216,21 +221,36 @@ class JobRun:
         async with self.db.read(self.login, self.claims) as session:
             yield session
 
-    async def finish(self, session: WriteSession) -> None:
+    async def finish(self, session: WriteSession, result: Result = None) -> None:
         """Mark the message done in the job's own transaction, so that effect and mark commit together.
+
+        Args:
+            session: the transaction that holds the effect.
+            result: kept for the person now, because a worker killed after the commit returns nothing any more.
 
         Raises:
             AlreadyDoneError: another delivery was faster; let it pass, the transaction must not commit.
         """
+        if result is not None:
+            await self._keep_result(session, result)
         row = await session.execute(
             text("SELECT app.job_done(:id, :actor)"), {"id": self.message_id, "actor": self.actor}
         )
         if not row.scalar_one():
             raise AlreadyDoneError(str(self.message_id))
-        self._finished = True
+
+    async def _keep_result(self, session: WriteSession, result: Result) -> None:
+        statement = text("UPDATE app.job SET result = cast(:result AS jsonb) WHERE id = :id")
+        values = {"id": self.message_id, "result": json.dumps(result, ensure_ascii=False)}
+        if self.login == LOGIN:
+            await session.execute(statement, values)
+            return
+        # People cannot write how a job stands. When the effect rolls back, the job's end overwrites this.
+        async with self.db.write(LOGIN, {}) as own:
+            await own.execute(statement, values)
 
     async def progress(self, done: int, total: int | None = None) -> None:
-        """Show how far the job is, visible at once.
+        """Show how far the job is, visible at once; not from inside `write`, which holds a connection meanwhile.
 
         Args:
             done: steps done.
@@ -342,8 +362,8 @@ class Ledger:
             await session.execute(
                 text(
                     "UPDATE app.job SET state = :state, error = :error, ended_at = now(),"
-                    " result = cast(:result AS jsonb), progress = CASE WHEN :done"
-                    " THEN coalesce(total, progress) ELSE progress END WHERE id = :id"
+                    " result = CASE WHEN :done THEN coalesce(cast(:result AS jsonb), result) END,"
+                    " progress = CASE WHEN :done THEN coalesce(total, progress) ELSE progress END WHERE id = :id"
                 ),
                 {
                     "id": message_id,
@@ -353,6 +373,11 @@ class Ledger:
                     "result": None if result is None else json.dumps(result, ensure_ascii=False),
                 },
             )
+
+    async def settle(self, message_id: UUID) -> None:
+        """End the job's row of a message that is done: its worker was killed between the effect and its report."""
+        async with self._db.write(LOGIN, {}) as session:
+            await session.execute(text(f"{SETTLE} AND j.id = :id"), {"id": message_id})
 
     async def clock(self) -> Clock:
         """The legal clock with the offset that all processes share."""

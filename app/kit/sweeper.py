@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from app.kit.job_runner import keep_dead_letter
+from app.kit.jobs import LOGIN as JOBS_LOGIN
+from app.kit.jobs import SETTLE
 from infra.db.port import Database
 from infra.queue.port import Queue
 from infra.settings import Settings
@@ -105,6 +107,23 @@ async def resend_unreported(db: Database, after_s: float = RESEND_AFTER_S) -> in
     return len(found)
 
 
+async def settle_done(db: Database, after_s: float = RESEND_AFTER_S) -> int:
+    """End the rows of jobs whose effect is committed and whose report never came, not even by a second delivery.
+
+    Args:
+        db: the database.
+        after_s: seconds since the effect.
+
+    Returns:
+        How many jobs were ended.
+    """
+    async with db.write(JOBS_LOGIN, {}) as session:
+        rows = await session.execute(
+            text(f"{SETTLE} AND d.at < now() - make_interval(secs => :after) RETURNING j.id"), {"after": after_s}
+        )
+        return len(rows.all())
+
+
 async def copy_dead_letters(db: Database, queue: Queue) -> int:
     """Copy dead letters that only the broker holds, as after a crash between the two.
 
@@ -143,6 +162,7 @@ async def forget_old(db: Database, days: int = KEEP_DAYS) -> None:
 
 async def _sweep(db: Database, _settings: Settings) -> None:
     await resend_unreported(db)
+    await settle_done(db)
     await forget_old(db)
 
 

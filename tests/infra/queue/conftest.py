@@ -22,7 +22,7 @@ from infra.queue.signing import Signer
 from tests.infra.queue import workers
 
 ROOT = Path(__file__).resolve().parents[3]
-OUTER_URL = os.environ.get("ANLAN_QUEUE_URL", "")  # noqa: TID251 - which server the suite runs against
+OUTER_URL = os.environ.get("ANLAN_QUEUE_URL", "")
 T = TypeVar("T")
 
 
@@ -149,7 +149,7 @@ class Group:
 
 
 def _plain_env() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith("ANLAN_")}  # noqa: TID251 - passed on to a child
+    return {k: v for k, v in os.environ.items() if not k.startswith("ANLAN_")}
 
 
 @pytest.fixture

@@ -62,8 +62,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 def boot() -> None:
     """Set the broker of a worker process."""
-    folder = Path(os.environ["CONTRACT_FOLDER"])  # noqa: TID251 - the suite's own process
-    url = os.environ["CONTRACT_URL"]  # noqa: TID251 - the suite's own process
+    folder = Path(os.environ["CONTRACT_FOLDER"])
+    url = os.environ["CONTRACT_URL"]
     recorder = Recorder(folder)
     queue = RedisQueue(url, Signer(KEY), heartbeat_timeout_ms=HEARTBEAT_MS, namespace=folder.name)
     queue.serve(SPECS, recorder)

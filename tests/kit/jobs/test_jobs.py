@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.kit.errors import Fault
 from app.kit.job_runner import JobRunner, actor_specs, keep_dead_letter
 from app.kit.jobs import JOBS, JobRun, Result, cancel_job, job, start_job
-from app.kit.sweeper import copy_dead_letters, forget_old
+from app.kit.sweeper import copy_dead_letters, forget_old, settle_done
 from infra.db.port import Database
 from infra.queue.port import DeadLetter, Delivery, Json, RejectedError, RetryLaterError
 from tenants.context import Acting
@@ -148,6 +148,50 @@ async def test_duplicates_have_no_second_effect_one_after_the_other_or_at_once(w
     twin = delivery("t.twins")
     await asyncio.gather(*(runner(world, acting, lease_s=-1.0).run(twin) for _ in range(4)))
     assert await _effects(world) == 2
+
+
+@pytest.mark.parametrize("by", ["second delivery", "sweep"])
+async def test_a_worker_killed_between_effect_and_report_leaves_no_job_running(world: World, by: str) -> None:
+    acting = world.acting()
+
+    @job("t.killed")
+    async def work(run: JobRun) -> Result:
+        async with run.write() as session:
+            await run.finish(session, {"rows": 7})
+        await asyncio.Event().wait()  # as long as it takes to be killed
+        return None
+
+    job_id = await _start(world, acting, "t.killed")
+    attempt = asyncio.create_task(runner(world, acting).run(delivery("t.killed", job_id)))
+    async with asyncio.timeout(30):
+        while not await world.admin.fetchval("SELECT count(*) FROM app.actor_done"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    attempt.cancel()
+    await asyncio.gather(attempt, return_exceptions=True)
+    assert (await row(world, job_id))["state"] == "RUNNING"
+    if by == "sweep":
+        assert await settle_done(world.db, after_s=3600) == 0
+        assert await settle_done(world.db, after_s=0) == 1
+    else:
+        await runner(world, acting).run(delivery("t.killed", job_id))
+    done = await row(world, job_id)
+    assert (done["state"], done["progress"], done["result"]) == ("DONE", 4, '{"rows": 7}')
+    assert done["ended_at"] is not None
+
+
+async def test_a_result_kept_by_an_effect_that_rolled_back_does_not_stay(world: World) -> None:
+    acting = world.acting()
+
+    @job("t.rolled")
+    async def work(run: JobRun) -> Result:
+        async with run.write() as session:
+            await run.finish(session, {"rows": 7})
+            raise Fault("INVALID")
+
+    job_id = await _start(world, acting, "t.rolled")
+    await runner(world, acting).run(delivery("t.rolled", job_id))
+    failed = await row(world, job_id)
+    assert (failed["state"], failed["result"]) == ("FAILED", None)
 
 
 async def test_a_message_whose_attempt_is_alive_waits(world: World) -> None:

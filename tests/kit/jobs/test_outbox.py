@@ -157,7 +157,7 @@ async def test_the_relay_wakes_by_notice_and_only_one_works(world: World) -> Non
 async def test_every_event_gets_one_position_after_its_commit_whatever_the_order_of_commits(world: World) -> None:
     relay = Relay(world.db, Broker(), world.settings, duties=[])
     acting = world.acting()
-    total, chance = 200, random.Random(7)  # noqa: S311 - a test's dice
+    total, chance = 200, random.Random(7)
     notices: list[int] = []
     read_up_to, seen = 0, []
     async with world.db.connect(LOGIN) as connection, world.db.connect("county") as reader:

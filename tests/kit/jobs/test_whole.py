@@ -61,7 +61,7 @@ class Chain:
             return False
 
     def start_workers(self) -> None:
-        plain = {k: v for k, v in os.environ.items() if not k.startswith("ANLAN_")}  # noqa: TID251 - for a child
+        plain = {k: v for k, v in os.environ.items() if not k.startswith("ANLAN_")}
         mine = {"WHOLE_HOST": str(self.world.folder), "WHOLE_DB": self.world.name, "WHOLE_URL": self.url}
         with (self.folder / "stderr").open("ab") as errors:
             self.master = subprocess.Popen(
@@ -96,7 +96,15 @@ class Chain:
         async def same() -> bool:
             return await self.states(ids) == {state}
 
-        await until(same)
+        try:
+            await until(same)
+        except TimeoutError:
+            rows = await self.world.admin.fetch(
+                "SELECT j.state, j.error, a.attempts, a.beat_at, right(a.last_error, 300) AS last FROM app.job j"
+                " LEFT JOIN app.job_attempt a ON a.message_id = j.id WHERE j.state <> $1 LIMIT 5",
+                state,
+            )
+            pytest.fail(f"not {state}: {[dict(row) for row in rows]}")
 
 
 @pytest.fixture

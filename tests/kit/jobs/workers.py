@@ -74,7 +74,7 @@ def queue(url: str) -> RedisQueue:
 
 def boot() -> None:
     """Set the broker of a worker process."""
-    env = os.environ  # noqa: TID251 - the suite's own process
+    env = os.environ
     address = DbAddress(env["WHOLE_HOST"], 5432, env["WHOLE_DB"])
 
     class Passwords(dict[str, str]):
