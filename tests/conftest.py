@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,10 @@ class Clone:
 def pg() -> Iterator[Server]:
     """A server: the one of ``ANLAN_DB_URL``, or an embedded one of this worker."""
     environ = {**os.environ, "ANLAN_ENV": "test"}  # noqa: TID251 - the run's own choice of server
-    run = environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
     if environ.get("ANLAN_DB_URL"):
-        state = Path(tempfile.gettempdir()) / f"anlan-tests-{run[:12]}"
+        # One folder per server: workers and runs at the same time agree about the roles' passwords.
+        name = "anlan-tests-" + sha256(environ["ANLAN_DB_URL"].encode()).hexdigest()[:12]
+        state = Path(tempfile.gettempdir()) / name
         yield Server(load({"ANLAN_PREFIX": "anlantest", **environ, "ANLAN_STATE": str(state)}))
         return
     folder = Path(tempfile.mkdtemp(prefix="anlan-tests-"))

@@ -1,11 +1,14 @@
 """Who should see what, typed by hand from handbook 0.4 and appendix B and from the decisions.
 
 Nothing here is computed from the product. ``tests/oracle.py`` decides rows with it; tests compare the
-declarations of tables and the ``policies.py`` of slices with it, never the other way round. A table or
-type without an entry fails the build.
+declarations of tables with it, never the other way round. A table without an entry fails the build.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 
 OFFICES = frozenset({"PROVINCE", "CITY", "COUNTY", "TOWNSHIP", "PARK"})
@@ -49,7 +52,7 @@ def _all(*logins: str) -> dict[str, str]:
 
 
 _REFERENCE = Rule(EVERYBODY, "all")
-TABLES = MappingProxyType(
+_BASE = MappingProxyType(
     {
         # what all may read (decision 14)
         "agency": _REFERENCE,
@@ -125,49 +128,33 @@ TABLES = MappingProxyType(
     }
 )
 
-BELOW = frozenset({"own", "child"})
-"""A level reads itself and what lies below it (handbook 0.4)."""
-RELATIONS = (
-    "own",
-    "child",
-    "parent",
-    "sibling",
-    "other_province",
-    "park_overlap",
-    "hosted",
-    "called",
-    "granted",
-    "expired",
-    "anonymous",
-)
-_OVERSIGHT = {
-    "PROVINCE": BELOW,
-    "CITY": BELOW,
-    "COUNTY": BELOW,
-    "PARK": BELOW | {"park_overlap"},
-    "ENTERPRISE": frozenset({"own"}),
-}
-_DATED = {"RESCUE_TEAM": frozenset({"own", "called"}), "AGENCY": frozenset({"own", "granted", "hosted"})}
-TYPES: MappingProxyType[str, dict[str, frozenset[str]]] = MappingProxyType(
-    {
-        "Tenant": {**_OVERSIGHT, **_DATED, "TOWNSHIP": BELOW, "NATIONAL": frozenset({"own"})},
-        "Membership": {
-            **_OVERSIGHT,
-            "TOWNSHIP": BELOW,
-            "NATIONAL": frozenset({"own"}),
-            "RESCUE_TEAM": frozenset({"own"}),
-            "AGENCY": frozenset({"own", "hosted"}),
-        },
-        "Enterprise": {
-            **_OVERSIGHT,
-            "RESCUE_TEAM": frozenset({"called"}),
-            "AGENCY": frozenset({"granted"}),
-        },
-        "Site": {**_OVERSIGHT, "RESCUE_TEAM": frozenset({"called"}), "AGENCY": frozenset({"granted"})},
-        "EnterprisePerson": {**_OVERSIGHT, "RESCUE_TEAM": frozenset({"called"}), "AGENCY": frozenset({"granted"})},
-        "EnterpriseChange": dict(_OVERSIGHT),
-        "Registration": {"COUNTY": frozenset({"own"})},
-        "AuditEntry": {**_OVERSIGHT, "TOWNSHIP": BELOW, **dict.fromkeys(OTHERS, frozenset({"own"}))},
-    }
-)
-"""Type of the API to kind of the actor's tenant to the relations under which he reads it; absent: never."""
+
+class _Tables(Mapping[str, Rule]):
+    """The tables above and those that slices type next to their tests, ``tests/modules/*/expectations.py``.
+
+    Read when first asked, since those files import :class:`Rule` from here.
+    """
+
+    @cached_property
+    def _merged(self) -> dict[str, Rule]:
+        found = dict(_BASE)
+        for path in sorted((Path(__file__).parent / "modules").glob("*/expectations.py")):
+            module = import_module(f"tests.modules.{path.parent.name}.expectations")
+            more: Mapping[str, Rule] = getattr(module, "TABLES", {})
+            if twice := found.keys() & more.keys():
+                raise ValueError(f"{path}: {sorted(twice)} has an expectation already")
+            found |= more
+        return found
+
+    def __getitem__(self, name: str) -> Rule:
+        return self._merged[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._merged)
+
+    def __len__(self) -> int:
+        return len(self._merged)
+
+
+TABLES = _Tables()
+"""Table to its rule."""
