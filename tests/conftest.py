@@ -74,7 +74,7 @@ class Clone:
 @pytest.fixture(scope="session")
 def pg() -> Iterator[Server]:
     """A server: the one of ``ANLAN_DB_URL``, or an embedded one of this worker."""
-    environ = {**os.environ, "ANLAN_ENV": "test"}  # noqa: TID251 - the run's own choice of server
+    environ = {**os.environ, "ANLAN_ENV": "test"}
     if environ.get("ANLAN_DB_URL"):
         # One folder per server: workers and runs at the same time agree about the roles' passwords.
         name = "anlan-tests-" + sha256(environ["ANLAN_DB_URL"].encode()).hexdigest()[:12]
