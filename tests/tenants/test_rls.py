@@ -263,7 +263,7 @@ def test_the_world_holds_grants_of_each_sort() -> None:
 
 async def test_thousands_of_interleaved_reads_never_mix(world_db: Clone, world: World, oracle: Oracle) -> None:
     """Both ways of reading, all logins, on one Database: each answer is that of its own caller."""
-    chance = random.Random(20260302)  # noqa: S311 - an order, no secret
+    chance = random.Random(20260302)
     wanted = {actor.name: oracle.visible("membership", actor) for actor in ACTING}
     sql = (
         "WITH c AS MATERIALIZED (SELECT set_config('app.key', $1, true), set_config('app.today', $2, true))"
