@@ -21,9 +21,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from app.api import schema as schemas
+from app.kit.idempotency import Attempt
 from app.kit.ids import uuid7
 from infra.db.port import DbAddress
 from infra.db.postgres import PostgresDatabase
+from tenants.isolation import ddl
+from tenants.roles_step import all_logins, cluster_statements
 from tests.api import toy
 from tests.api.client import ToyClient
 
@@ -72,8 +75,9 @@ def toy_server() -> Iterator[Path]:
 
 async def _create(folder: Path) -> None:
     admin = await asyncpg.connect(host=str(folder), user="boss", database="postgres")
+    for statement in cluster_statements("anlan", dict.fromkeys(all_logins(), "a password of the test")):
+        await admin.execute(statement)
     for login in toy.LOGINS:
-        await admin.execute(f"CREATE ROLE anlan_{login} LOGIN")
         await admin.execute(f"ALTER ROLE anlan_{login} SET plan_cache_mode = force_generic_plan")
     await admin.execute("CREATE DATABASE toy")
     await admin.close()
@@ -84,6 +88,11 @@ async def _create(folder: Path) -> None:
         await admin.execute(str(CreateTable(table).compile(dialect=dialect)))
         for index in sorted(table.indexes, key=lambda one: str(one.name)):
             await admin.execute(str(CreateIndex(index).compile(dialect=dialect)))
+    await admin.execute("CREATE SCHEMA app")
+    attempts = Attempt.__table__
+    await admin.execute(str(CreateTable(attempts).compile(dialect=dialect)))
+    for statement in [*ddl(attempts), *(f"GRANT USAGE ON SCHEMA app TO anlan_{login}" for login in toy.LOGINS)]:  # type: ignore[arg-type]
+        await admin.execute(statement)
     for statement in toy.statements():
         await admin.execute(statement)
     await _fill(admin, random.Random(SEED))

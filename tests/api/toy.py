@@ -223,9 +223,9 @@ async def _add(ctx: Any, given: Any) -> UUID:
     await ctx.session.flush()
     match given.fail:
         case "fault":
-            raise Fault("INVALID", ("name",))
+            raise Fault("INVALID", ("name",), reason="x")
         case "group":
-            raise FaultGroup([Fault("INVALID", ("name",)), Fault("INVALID", ("fail",))])
+            raise FaultGroup([Fault("INVALID", ("name",), reason="x"), Fault("INVALID", ("fail",), reason="y")])
         case "permission":
             raise NotPermittedFault("firm.add")
         case "bug":

@@ -7,6 +7,7 @@ unsigned: the policy makes a forged one harmless (decision 28).
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from app.api.compiled.binding import ColumnBinding, Source
@@ -78,7 +79,7 @@ def order_of(source: Source, chosen: Val) -> Order:
 
 def _decode(cursor: Any) -> list[Any]:
     try:
-        made = json.loads(bytes.fromhex(cursor))
+        made = json.loads(bytes.fromhex(cursor), parse_float=Decimal)
     except (ValueError, TypeError, RecursionError):
         made = None
     if not isinstance(made, list) or len(made) != 3:  # noqa: PLR2004 - tag, value, tie

@@ -129,10 +129,19 @@ CASTS = {
 }
 """Cast of a bound value by family; whole numbers go as int8, so that any 64-bit operand is comparable."""
 
+
+
+def _int8(value: Any) -> int:
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("beyond 64 bits")
+    return number
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "text": str,
-    "int": int,
-    "bigint": int,
+    "int": _int8,
+    "bigint": _int8,
     "boolean": bool,
     "date": date.fromisoformat,
     "timestamptz": datetime.fromisoformat,
