@@ -102,17 +102,17 @@ class Stack:
         self.clock = Clock(source=lambda: NOW)
         self.denied: list[str] = []
         auditor = next(found for part in slice_parts("module") if (found := getattr(part, "AUDITOR", None)))
-        self.authenticator = Authenticator(WorldVerifier(), db, self.clock)  # type: ignore[arg-type]
+        self.authenticator = Authenticator(WorldVerifier(), db, self.clock)
         self.endpoint = GraphQLEndpoint(
             Engine(api, load_limits(), TrustedDocuments({}, free_text=True, clients=frozenset())),
-            self.counted,  # type: ignore[arg-type]
+            self.counted,
             self.clock,
             self.authenticator,
             MutationRunner(api.bindings, auditor),
             force_fallback=True,
         )
         self.app = RequestFrame(self.endpoint)
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://world")  # type: ignore[arg-type]
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://world")
 
     async def post(
         self,

@@ -49,7 +49,7 @@ class Operation:
     analysis: Analysis
     roots: frozenset[str] = frozenset()
     """Names of the root fields that the operation may run."""
-    variants: dict[frozenset[str], dict[Any, Plan | None]] = field(default_factory=dict)
+    variants: dict[tuple[frozenset[str], Any], Plan | None] = field(default_factory=dict)
     """Plans by what the login may not read, then by shape of the variables."""
     reason: str = ""
     """Why it falls back; empty when it compiles."""
@@ -71,19 +71,18 @@ class Operation:
         """
         if self.reason:
             return None
-        shape = self.coercer.shape(values)
         blind = self.compiled.bindings.blind(login)
-        variants = self.variants.setdefault(blind, {})
-        if shape in variants:
-            return variants[shape]
-        if len(variants) >= MAX_VARIANTS:
+        key = (blind, self.coercer.shape(values))
+        if key in self.variants:
+            return self.variants[key]
+        if sum(other == blind for other, _ in self.variants) >= MAX_VARIANTS:
             return None
         try:
             made = compile_operation(replace(self.compiled, blind=blind), self.node, values)
         except NotCompilableError as reason:
             self.reason = str(reason)
             return None
-        variants[shape] = made
+        self.variants[key] = made
         return made
 
 

@@ -1,8 +1,8 @@
 """Who reads what of the tree: handbook 0.4 and appendix B, decisions 14 and 16; typed by hand."""
 
-from tests.matrix.words import BELOW, OVERSIGHT, SHARED, Edge, Rows, Type, Value, values
+from tests.matrix.words import BELOW, CHILD, OF_FIRMS, OVERSIGHT, OWN, SHARED, Edge, Rows, Type, Value, values
 
-_OWN = frozenset({"own"})
+_NAMED = frozenset({"named"})
 _OFFICES = {**OVERSIGHT, "TOWNSHIP": BELOW}
 _GIVEN = values("granteeName purpose validFrom validTo document version createdAt") | {
     "owner": Edge("Tenant", "owner_key", "key")
@@ -14,9 +14,9 @@ TYPES = {
         "tenant",
         {
             **_OFFICES,
-            "NATIONAL": _OWN,
-            "RESCUE_TEAM": _OWN | {"called"},
-            "AGENCY": _OWN | {"granted", "hosted"},
+            "NATIONAL": OWN,
+            "RESCUE_TEAM": OWN | {"called"},
+            "AGENCY": OWN | {"granted", "hosted"},
         },
         values("kind name divisionCode creditCode status version createdAt")
         | {
@@ -37,7 +37,7 @@ TYPES = {
     "Membership": Type(
         "membership",
         "membership",
-        {**_OFFICES, "NATIONAL": _OWN, "RESCUE_TEAM": _OWN, "AGENCY": _OWN | {"hosted"}},
+        {**_OFFICES, "NATIONAL": OWN, "RESCUE_TEAM": OWN, "AGENCY": OWN | {"hosted"}},
         values("name post phoneMasked roles state validFrom validTo isPrimary proposedByName approvedByName endReason")
         | values("slipExpiresAt version createdAt")
         | {"tenant": Edge("Tenant", "owner_key", "key")},
@@ -45,18 +45,36 @@ TYPES = {
     "TenantChange": Type(
         "tenant_change",
         "tenant_change",
-        {**_OFFICES, "NATIONAL": _OWN, "RESCUE_TEAM": _OWN, "AGENCY": _OWN},
+        {**_OFFICES, "NATIONAL": OWN, "RESCUE_TEAM": OWN, "AGENCY": OWN},
         values("kind before after validFrom document actorName actorPost actorAgency createdAt")
         | {"other": Value("other_id", "tenant"), "tenant": Edge("Tenant", "owner_key", "key")},
     ),
-    "ScopeGrant": Type("scope_grant", "scope_grant", {**_OFFICES, "AGENCY": frozenset({"named"})}, _GIVEN),
+    "ScopeGrant": Type(
+        "scope_grant",
+        "scope_grant",
+        {**OF_FIRMS, "TOWNSHIP": CHILD, "AGENCY": OWN | _NAMED, "RESCUE_TEAM": _NAMED},
+        _GIVEN,
+    ),
     "Hosting": Type(
         "hosting",
         "hosting",
-        {**{kind: read for kind, read in _OFFICES.items() if kind != "ENTERPRISE"}, "AGENCY": frozenset({"named"})},
+        {
+            "PROVINCE": CHILD,
+            "CITY": CHILD,
+            "COUNTY": BELOW,
+            "TOWNSHIP": OWN,
+            "PARK": OWN,
+            "AGENCY": _NAMED,
+            "RESCUE_TEAM": OWN,
+        },
         _GIVEN,
     ),
-    "IncidentCall": Type("incident_call", "incident_call", {**_OFFICES, "RESCUE_TEAM": frozenset({"named"})}, _GIVEN),
+    "IncidentCall": Type(
+        "incident_call",
+        "incident_call",
+        {**OF_FIRMS, "TOWNSHIP": CHILD, "RESCUE_TEAM": _NAMED, "AGENCY": OWN},
+        _GIVEN,
+    ),
 }
 
 ROOTS = {
@@ -87,6 +105,7 @@ ROOTS = {
     "hostingEnd": "changes Hosting",
     "incidentCallOpen": "changes IncidentCall",
     "incidentCallEnd": "changes IncidentCall",
+    **{f"tenant{step}": "changes Tenant" for step in ("Rename", "Move", "Merge", "Succeed", "Close")},
 }
 
 IDS = {
@@ -100,4 +119,9 @@ IDS = {
     "scopeGrantEnd.id": "ScopeGrant",
     "hostingEnd.id": "Hosting",
     "incidentCallEnd.id": "IncidentCall",
+    **{f"tenant{step}.id": "Tenant" for step in ("Rename", "Move", "Merge", "Succeed", "Close")},
+    "tenantMove.parent": "Tenant",
+    "tenantMove.homePark": "Tenant",
+    "tenantMerge.other": "Tenant",
+    "tenantSucceed.other": "Tenant",
 }
