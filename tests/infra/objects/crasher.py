@@ -14,7 +14,7 @@ from infra.objects.port import ObjectMissingError
 
 
 async def _work(address: DbAddress, password: str, root: Path, seed: int, report: Connection) -> None:
-    dice = random.Random(seed)  # noqa: S311 - a test's dice
+    dice = random.Random(seed)
     db = PostgresDatabase(address, {"sys_retention": password}, "anlan")
     store = FileStore(root)
     while True:

@@ -45,7 +45,7 @@ async def content(files: FileStore, version: ObjectVersion, offset: int = 0, len
 
 @pytest.mark.parametrize("size", [0, 1, 262_144, 262_145])
 async def test_what_was_put_is_what_is_read_with_type_and_metadata(store: Store, size: int) -> None:
-    data = random.Random(size).randbytes(size)  # noqa: S311 - test data
+    data = random.Random(size).randbytes(size)
     async with store.rows() as rows:
         put = await store.files.put(
             rows, "evidence", LONG_KEY, data, content_type="image/jpeg", metadata={"拍摄者": "李"}
@@ -60,7 +60,7 @@ async def test_what_was_put_is_what_is_read_with_type_and_metadata(store: Store,
 
 @pytest.mark.parametrize(("offset", "length"), [(0, 0), (0, 5), (5, 10), (999_990, 100), (1_000_000, 5), (262_140, 9)])
 async def test_a_range_is_exactly_that_part(store: Store, offset: int, length: int) -> None:
-    data = random.Random(1).randbytes(1_000_000)  # noqa: S311 - test data
+    data = random.Random(1).randbytes(1_000_000)
     async with store.rows() as rows:
         version = await store.files.put(rows, "evidence", "1/a", data)
     assert await content(store.files, version, offset, length) == data[offset : offset + length]
@@ -334,7 +334,7 @@ async def _check(store: Store, acknowledged: set[str]) -> None:
 
 @pytest.mark.parametrize("points", [20, pytest.param(200, marks=pytest.mark.full)])
 async def test_kill_minus_nine_leaves_no_row_without_its_file_and_no_orphan(store: Store, points: int) -> None:
-    dice = random.Random(points)  # noqa: S311 - a test's dice
+    dice = random.Random(points)
     put: set[str] = set()
     removing: set[str] = set()
     for seed in range(points):

@@ -56,8 +56,10 @@ class Recorder:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
+    """What the workers noted so far; a line that is being written does not count yet."""
     log = folder / "log"
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    whole = log.read_bytes().rpartition(b"\n")[0] if log.exists() else b""
+    return [json.loads(line) for line in whole.split(b"\n") if line]
 
 
 def boot() -> None:
