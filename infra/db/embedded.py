@@ -18,6 +18,8 @@ from infra.secrets import Secrets
 from infra.settings import Settings
 
 BOOT_USER = "anlan_boot"
+DEBIAN = Path("/usr/lib/postgresql")
+"""Debian's servers: ``MAJOR/bin`` below it."""
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.02
@@ -85,7 +87,7 @@ def find_binaries(settings: Settings, user: process.ServerUser | None) -> Path:
         siblings = [found for found in (folder, folder.with_name(name + ".libs")) if found.exists()]
         for found in sorted(folder.rglob("bin/initdb")):
             return process.public_copy(siblings, found, user)[0] / found.parent.relative_to(folder)
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4].split(".")[0]))
+    debian = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda found: float(found.parts[-3]))
     if debian:
         return debian[-1].parent
     if on_path := shutil.which("initdb"):

@@ -55,14 +55,20 @@ def command(*flags: str) -> list[str]:
     return [sys.executable, "-m", "app", "up", *flags]
 
 
-def launch(state: Path, port: int) -> Started:
-    ready, out = state.with_suffix(".ready"), state.with_suffix(".out")
-    ready.unlink(missing_ok=True)
+def begin(state: Path, port: int) -> tuple[subprocess.Popen[str], Path]:
+    out = state.with_suffix(".out")
     with out.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(
-            command("--data", str(state), "--port", str(port), "--ready-file", str(ready)),
+            command("--data", str(state), "--port", str(port), "--ready-file", str(state.with_suffix(".ready"))),
             stdout=stream, stderr=subprocess.STDOUT, text=True, env=environment(), cwd=ROOT,
         )  # fmt: skip
+    return process, out
+
+
+def launch(state: Path, port: int) -> Started:
+    ready = state.with_suffix(".ready")
+    ready.unlink(missing_ok=True)
+    process, out = begin(state, port)
     eventually(lambda: ready.exists() or process.poll() is not None, START_SECONDS)
     assert process.poll() is None, out.read_text(encoding="utf-8")
     return Started(process, json.loads(ready.read_text(encoding="utf-8")), state, out)
@@ -93,7 +99,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def running(base: Path) -> Iterator[Started]:
-    """A cold start; the last test of this module takes it down in its own way."""
+    """A cold start after one that was killed while it seeded; the test takes it down in its own way."""
+    process, out = begin(base / "state", free_port())
+    eventually(lambda: "… division tree" in out.read_text(encoding="utf-8"), START_SECONDS)
+    process.kill()
+    process.wait()
+    assert not (base / "state" / "seeded.json").exists()
     started = launch(base / "state", free_port())
     yield started
     if started.process.poll() is None:
@@ -121,12 +132,14 @@ def test_one_life_of_an_instance(running: Started, base: Path) -> None:
     assert "--port" in said
     assert running.get("/readyz")
 
-    web = content["pids"]["web"]
-    os.kill(web, signal.SIGKILL)
-    eventually(lambda: not alive(web))
-    eventually(lambda: _answers(running))
+    for name in ("web", "postgresql", "queue"):
+        killed = _pids(running)[name]
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda name=name, killed=killed: _pids(running)[name] != killed)  # type: ignore[misc]
+        eventually(lambda: _answers(running))
+    assert running.process.poll() is None
 
-    pids = json.loads((running.state / "run.json").read_text(encoding="utf-8"))["pids"]
+    pids = _pids(running)
     running.process.kill()
     running.process.wait()
     others = [pid for name, pid in pids.items() if name != "launcher"]
@@ -139,6 +152,13 @@ def test_one_life_of_an_instance(running: Started, base: Path) -> None:
     assert warm.process.wait(90) == 0
     assert not any(alive(pid) for pid in warm.content["pids"].values())
     assert not (warm.state / "run.json").exists()
+    assert not warm.state.with_suffix(".ready").exists()
+    assert not load({"ANLAN_STATE": str(warm.state)}).runtime_dir.exists()
+
+
+def _pids(started: Started) -> dict[str, int]:
+    found: dict[str, int] = json.loads((started.state / "run.json").read_text(encoding="utf-8"))["pids"]
+    return found
 
 
 def _answers(started: Started) -> bool:
@@ -153,6 +173,65 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     said = refused("--data", str(tmp_path), "--fresh", "--port", str(free_port()))
     assert "not a state folder" in said
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
+def test_fresh_removes_what_an_instance_made_and_nothing_else(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for name in ("ANLAN", "keys/db_boot", "pg/18/PG_VERSION", "seeded.json", "mine.txt"):
+        (state / name).parent.mkdir(parents=True, exist_ok=True)
+        (state / name).touch()
+    up._throw_away(state)
+    assert [path.name for path in state.iterdir()] == ["mine.txt"]
+
+
+def test_fresh_on_a_copied_folder_spares_the_data_of_the_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.process.SYSTEM_DATA", tmp_path / "system")
+    place, original, copied = tmp_path / "system" / "0123", tmp_path / "original", tmp_path / "copied"
+    for folder in (place, original, copied):
+        folder.mkdir(parents=True)
+    (place / "OWNER").write_text(str(original), encoding="utf-8")
+    for folder in (original, copied):
+        (folder / "ANLAN").touch()
+        (folder / "LOCATION").write_text(f"{place}\n", encoding="utf-8")
+    up._throw_away(copied)
+    assert place.exists()
+    up._throw_away(original)
+    assert not place.exists()
+    assert list(copied.iterdir()) == list(original.iterdir()) == []
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "http", "80 80", "²"])
+def test_what_is_no_port_is_refused(port: str) -> None:
+    answer = subprocess.run(
+        command(f"--port={port}"), check=False, capture_output=True, text=True, env=environment(), cwd=ROOT
+    )
+    assert answer.returncode == 2
+    assert "0 to 65535" in answer.stderr
+
+
+def test_paths_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "is a file, not a folder" in refused("--data", str(tmp_path / "file" / "state"))
+    said = refused("--data", str(tmp_path / "s"), "--ready-file", str(tmp_path / "none" / "ready"))
+    assert "--ready-file" in said
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_marker_of_another_cluster_does_not_count_as_seeded(tmp_path: Path) -> None:
+    """A state folder that is pointed at another database seeds it."""
+    ran: list[tuple[str, ...]] = []
+
+    class Fake:
+        def run_once(self, *arguments: str) -> int:
+            ran.append(arguments)
+            return 0
+
+    settings = load({"ANLAN_STATE": str(tmp_path)})
+    for cluster, size in (("one", "s"), ("one", "s"), ("one", "m"), ("one", "s"), ("two", "s")):
+        up._seed(Fake(), settings, size, cluster)  # type: ignore[arg-type]
+    assert [arguments[-1] for arguments in ran] == ["s", "m", "s"]
 
 
 def test_production_is_refused(tmp_path: Path) -> None:
