@@ -549,7 +549,8 @@ class _Connection:
                 case "hasPreviousPage":
                     value = literal(str(page.after.given).lower())
                 case "startCursor" | "endCursor" as which:
-                    edge = "1" if (which == "startCursor") != page.backward else f"least({outer}.c,{self._limit()})"
+                    size = self._limit()
+                    edge = "1" if (which == "startCursor") != page.backward else f"least({outer}.c,{size})"
                     chosen = f"max({self.order.cursor(self.row.column)}) FILTER (WHERE {outer}.r = {edge})"
                     value = self._add(_always(f"coalesce({chosen},'null')"))
                 case _:
