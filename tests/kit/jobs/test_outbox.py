@@ -188,6 +188,20 @@ async def test_every_event_gets_one_position_after_its_commit_whatever_the_order
     assert notices == list(range(1, total + 1))
 
 
+async def test_a_batch_is_numbered_in_order_of_arrival_not_of_ids(world: World) -> None:
+    for number in (3, 1, 2):  # ids that a device made earlier or later than they arrived
+        async with world.db.write("county", world.claims("county")) as session:
+            await session.execute(
+                text("INSERT INTO app.event (id, type, object_id) VALUES (:id, 't.made', :id)"),
+                {"id": uuid.UUID(int=number)},
+            )
+    async with world.db.connect(LOGIN) as connection:
+        await connection.execute("INSERT INTO app.event_position VALUES (1, 0) ON CONFLICT DO NOTHING")
+        assert await Relay(world.db, Broker(), world.settings, duties=[]).number(connection) == 3
+    rows = await world.admin.fetch("SELECT id FROM app.event ORDER BY position")
+    assert [row["id"].int for row in rows] == [3, 1, 2]
+
+
 async def test_an_event_shows_to_its_levels_only(world: World) -> None:
     enterprise = world.acting("enterprise")
     owner = world.keys["enterprise"]
