@@ -292,7 +292,7 @@ class _Compiler:
         source = self.bindings.sources[type_name]
         get = row_id.get if raw else lambda variables: _uuid(row_id.get(variables), source.prefix)
         parameter = self.bind(get, "uuid")
-        return self._single(source, nodes, lambda row: f"{row.inner}.\"id\" = {parameter}")
+        return self._single(source, nodes, lambda row: f'{row.inner}."id" = {parameter}')
 
     def _nodes(self, ids: Val, nodes: list[FieldNode]) -> str:
         """Return the SQL of ``nodes(ids)``: one sub-select per type among the ids, in the order asked for."""
@@ -313,8 +313,7 @@ class _Compiler:
         for prefix in prefixes:
             source = self.bindings.sources[self.bindings.prefixes[prefix]]
             cases.append(
-                f"WHEN {literal(prefix)} THEN "
-                + self._single(source, nodes, lambda row: f'{row.inner}."id" = u.k')
+                f"WHEN {literal(prefix)} THEN " + self._single(source, nodes, lambda row: f'{row.inner}."id" = u.k')
             )
         chosen = f"CASE u.p {' '.join(cases)} ELSE 'null' END"
         return (
@@ -387,6 +386,21 @@ class _Compiler:
             return f"jsonb_populate_recordset(NULL::{source.table},'[]')"
         return source.table
 
+    def seen(self, binding: OneBinding, alias: str) -> str:
+        """Return the condition that the row to which an edge of ``alias`` leads is the caller's to see."""
+        target, row = self.bindings.sources[binding.target], self.row()
+        tests = [f"{row.inner}.{name(other)} = {alias}.{name(own)}" for own, other in binding.pairs]
+        tests += self._fixed(target, row, None)
+        return f"EXISTS (SELECT FROM {self.table(target)} {row.inner}{_where(tests)})"
+
+    def _grouped(self, source: Source, column: ColumnBinding, row: _Row) -> str:
+        """Return what rows are counted by: as the field shows it, an edge to a hidden row counts as null."""
+        value = f"{row.inner}.{name(column.column or '')}"
+        for edge in source.fields.values():
+            if isinstance(edge, OneBinding) and edge.key is column:
+                return f"CASE WHEN {self.seen(edge, row.inner)} THEN {value} END"
+        return value
+
     def _fixed(self, source: Source, row: _Row, extra: str | None) -> list[str]:
         """Return the reviewed conditions of a type and of a mark."""
         if source.type_name in self.blind:
@@ -412,7 +426,7 @@ class _Compiler:
             return [*joined, *self._fixed(source, row, binding.where), *filtered(row)]
 
         def filtered(row: _Row) -> list[str]:
-            return conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind)
+            return conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind, self.seen)
 
         if not binding.paged:
             page = page_of(arguments, binding.limit, binding.limit)
@@ -459,9 +473,9 @@ class _Compiler:
             parts += [literal(("," if parts else "{") + key_text(name_)), values[group[0].name.value]]
         value = _concat([*parts, literal("}" if parts else "{}")])
         tests = [*self._fixed(source, row, binding.where)]
-        tests += conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind)
+        tests += conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind, self.seen)
         inner = (
-            f"SELECT {row.inner}.{name(column.column or '')} AS k,count(*) AS n FROM {self.table(source)} {row.inner}"
+            f"SELECT {self._grouped(source, column, row)} AS k,count(*) AS n FROM {self.table(source)} {row.inner}"
             f"{_where(tests)} GROUP BY 1 ORDER BY 2 DESC,1 LIMIT {GROUPS}"
         )
         return f"(SELECT coalesce('['||string_agg({value},',')||']','[]') FROM ({inner}) {row.outer})"
@@ -499,7 +513,8 @@ class _Connection:
             tables.append(f"(SELECT {columns} FROM {rows} {self.row.outer}) a{self.row.outer}")
         if self.counted:
             row = compiler.row()
-            inner = f"SELECT 1 FROM {self.compiler.table(self.source)} {row.inner}{_where(self.where(row))} LIMIT {SATURATED + 1}"
+            table = self.compiler.table(self.source)
+            inner = f"SELECT 1 FROM {table} {row.inner}{_where(self.where(row))} LIMIT {SATURATED + 1}"
             tables.append(f"(SELECT count(*) AS n FROM ({inner}) q) c{self.row.outer}")
         return f"(SELECT {text} FROM {','.join(tables)})" if tables else text
 

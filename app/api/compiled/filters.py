@@ -16,7 +16,13 @@ MAX_IN = 100
 _SIGNS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-def conditions(source: Source, chosen: Val, alias: str, bind: Callable[[Getter, str], str]) -> list[str]:
+def conditions(
+    source: Source,
+    chosen: Val,
+    alias: str,
+    bind: Callable[[Getter, str], str],
+    seen: Callable[[OneBinding, str], str],
+) -> list[str]:
     """Return the SQL conditions of a filter argument.
 
     Args:
@@ -24,6 +30,9 @@ def conditions(source: Source, chosen: Val, alias: str, bind: Callable[[Getter, 
         chosen: the filter; absent means all rows.
         alias: of the row.
         bind: registers a parameter and returns it with its cast.
+        seen: returns the condition "the row that this edge of the aliased row leads to is the caller's to see". An
+            edge to a hidden row shows null, so a filter on it finds what it would find on null: the id of a hidden
+            row matches nothing, like an unknown one.
     """
     if not chosen.given:
         return []
@@ -34,7 +43,13 @@ def conditions(source: Source, chosen: Val, alias: str, bind: Callable[[Getter, 
         if not isinstance(column, ColumnBinding) or column.column is None:
             raise TypeError(f"{source.type_name}.{field_name} is no column")
         for operator, value in operands.items():
-            tests.append(_condition(f"{alias}.{name(column.column)}", column, operator, value, bind))
+            test = _condition(f"{alias}.{name(column.column)}", column, operator, value, bind)
+            if not isinstance(binding, OneBinding):
+                tests.append(test)
+            elif operator == "isNull":
+                tests.append(f"{'NOT ' if value.now else ''}{seen(binding, alias)}")
+            else:
+                tests += [test, seen(binding, alias)]
     return tests
 
 

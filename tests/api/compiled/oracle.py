@@ -10,7 +10,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode, parse, value_from_ast_untyped
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    parse,
+    value_from_ast_untyped,
+)
 from graphql.language import OperationDefinitionNode
 
 Row = Mapping[str, Any]
@@ -38,8 +45,16 @@ SCALARS: dict[str, dict[str, Callable[[Row], Any]]] = {
     "Note": {"code": lambda row: row["code"], "body": lambda row: row["body"]},
     "Licence": {"number": lambda row: row["number"]},
 }
-SORTS = {"NAME": "name", "FOUNDED": "founded", "OPENED": "opened_at", "STAFF": "staff", "SCORE": "score", "AREA": "area"}
+SORTS = {
+    "NAME": "name",
+    "FOUNDED": "founded",
+    "OPENED": "opened_at",
+    "STAFF": "staff",
+    "SCORE": "score",
+    "AREA": "area",
+}
 FILTERS = {"opened": "opened_at", "parent": "parent_id", "firm": "firm_id"}
+EDGES = ("parent_id", "firm_id")
 ROOT_LISTS = {"firms": "Firm", "openFirms": "Firm", "notes": "Note"}
 
 
@@ -143,9 +158,13 @@ class Oracle:
         if field == "licence":
             return self.object("Licence", self.find("Licence", "firm_id", row["id"]), nodes)
         if field == "children":
-            return self.connection("Firm", [r for r in self.rows["Firm"] if r["parent_id"] == row["id"]], arguments, nodes)
+            return self.connection(
+                "Firm", [r for r in self.rows["Firm"] if r["parent_id"] == row["id"]], arguments, nodes
+            )
         if field == "places":
-            return self.connection("Place", [r for r in self.rows["Place"] if r["firm_id"] == row["id"]], arguments, nodes)
+            return self.connection(
+                "Place", [r for r in self.rows["Place"] if r["firm_id"] == row["id"]], arguments, nodes
+            )
         rows = [r for r in self.rows["Note"] if r["place_id"] == row["id"] and r["body"] != "hidden"]
         rows = self.sorted("Note", self.filtered("Note", rows, arguments), arguments)
         return [self.object("Note", one, nodes) for one in rows[: arguments.get("first", 3)]]
@@ -155,8 +174,13 @@ class Oracle:
             column = FILTERS.get(field, field)
             for operator, operand in (operands or {}).items():
                 if operand is not None:
-                    rows = [row for row in rows if test(field, row[column], operator, operand)]
+                    rows = [row for row in rows if test(field, self.shown(row, column), operator, operand)]
         return rows
+
+    def shown(self, row: Row, column: str) -> Any:
+        """A value as the caller sees it: an edge to a row that is not the caller's shows nothing."""
+        hidden = column in EDGES and self.find("Firm", "id", row[column]) is None
+        return None if hidden else row[column]
 
     def sorted(self, kind: str, rows: list[Row], arguments: Mapping[str, Any]) -> list[Row]:
         order = arguments.get("order")
@@ -223,7 +247,7 @@ class Oracle:
 
     def counts(self, arguments: dict[str, Any], nodes: list[FieldNode]) -> Any:
         column = {"PARENT": "parent_id"}.get(arguments["by"], arguments["by"].lower())
-        found = Counter(row[column] for row in self.filtered("Firm", self.rows["Firm"], arguments))
+        found = Counter(self.shown(row, column) for row in self.filtered("Firm", self.rows["Firm"], arguments))
         empty = [(None, found.pop(None))] if None in found else []
         ordered = sorted([*sorted(found.items()), *empty], key=lambda pair: -pair[1])
         made = []
