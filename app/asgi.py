@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.resources import files
 from typing import Any
+from uuid import UUID
 
 import httpx
 from jinja2 import Environment, select_autoescape
@@ -20,7 +21,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.context import Authenticator
-from app.api.endpoint import GraphQLEndpoint
+from app.api.endpoint import Denied, GraphQLEndpoint
 from app.api.engine import Answer, Engine
 from app.api.limits import load_limits
 from app.api.middleware import RequestFrame
@@ -60,9 +61,7 @@ class Metrics:
         self._requests = Counter(
             "anlan_graphql_requests", "GraphQL requests by path of execution.", ["path"], registry=self.registry
         )
-        self._errors = Counter(
-            "anlan_graphql_errors", "Top-level errors by code.", ["code"], registry=self.registry
-        )
+        self._errors = Counter("anlan_graphql_errors", "Top-level errors by code.", ["code"], registry=self.registry)
         self._seconds = Histogram(
             "anlan_graphql_seconds", "Seconds per GraphQL request.", ["path"], registry=self.registry
         )
@@ -128,6 +127,7 @@ class Site:
                 MutationRunner(api.bindings, self.auditor),
                 force_fallback=free_text,
                 observe=self.metrics.observe,
+                denied=refusals(self.auditor, db),
                 before=lambda: clock.refresh(db),
             )
             self.db = db
@@ -180,6 +180,17 @@ def create_app(settings: Settings | None = None, auditor: Auditor | None = None)
     """
     made = settings or load()
     return RequestFrame(Site(made, auditor or _audit_slice()))
+
+
+def refusals(auditor: Auditor | None, db: Database) -> Denied | None:
+    """Return what the endpoint tells of refused tokens and memberships (decision 30)."""
+    if auditor is None:
+        return None
+
+    async def denied(reason: str, request_id: str, person_id: UUID | None) -> None:
+        await auditor.refusal(db, reason, request_id, person_id)
+
+    return denied
 
 
 def _audit_slice() -> Auditor | None:

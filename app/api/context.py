@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from app.api.compiled.compile import Plan
 from infra.clock import Clock
@@ -24,12 +25,13 @@ LOCALES = ("zh-CN", "en")
 
 
 class UnauthenticatedError(Exception):
-    """The token or the membership is refused: 401; ``reason`` is for the log and the audit."""
+    """The token or the membership is refused: 401; ``reason`` and ``person_id`` are for the log and the audit."""
 
-    def __init__(self, reason: str) -> None:
-        """Keep the reason."""
+    def __init__(self, reason: str, person_id: UUID | None = None) -> None:
+        """Keep the reason, and who it was when the token is good and known."""
         super().__init__(reason)
         self.reason = reason
+        self.person_id = person_id
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,6 @@ class Identity:
 
 
 Resolver = Callable[..., Awaitable[Caller]]
-Denied = Callable[[str, str], Awaitable[None]]
 
 
 class Authenticator:
@@ -123,7 +124,9 @@ class Authenticator:
                 client=verified.client,
                 token_expires=verified.expires_at,
             )
-        except (MembershipRefusedError, HomeTenantRefusedError) as refusal:
+        except MembershipRefusedError as refusal:
+            raise UnauthenticatedError(refusal.code, refusal.person_id) from refusal
+        except HomeTenantRefusedError as refusal:
             raise UnauthenticatedError(refusal.code) from refusal
         return Identity(caller, verified)
 

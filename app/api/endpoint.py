@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -28,7 +29,7 @@ _WILDCARDS = ("*/*", "application/*")
 _NO_BODY = b""
 
 Observe = Callable[[Answer, float], None]
-Denied = Callable[[str, str], Awaitable[None]]
+Denied = Callable[[str, str, UUID | None], Awaitable[None]]
 
 
 class HttpFaultError(Exception):
@@ -67,7 +68,7 @@ class GraphQLEndpoint:
             runner: runs mutations.
             force_fallback: whether the header ``x-force-fallback`` is obeyed (tests and development).
             observe: told of every answer and its seconds.
-            denied: told of refused tokens and memberships: reason, request id.
+            denied: told of refused tokens and memberships: reason, request id, the person where known.
             before: run before each request; refreshes the legal clock.
         """
         self._engine, self._db, self._clock, self._authenticator = engine, db, clock, authenticator
@@ -117,7 +118,7 @@ class GraphQLEndpoint:
             identity = await self._identify(scope, headers)
         except UnauthenticatedError as fault:
             if self._denied is not None:
-                await self._denied(fault.reason, request_id)
+                await self._denied(fault.reason, request_id, fault.person_id)
             locale = locale_of(headers.get("accept-language"), Visitor())
             found = [top.ApiError(top.UNAUTHENTICATED, translate(top.UNAUTHENTICATED, locale))]
             return refusal(found, request_id, locale, self._engine.limits.seconds)

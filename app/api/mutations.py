@@ -23,6 +23,7 @@ from app.kit.gql.marks import MARK, MutationMark, Result
 from app.kit.gql.types import Outcome, PayloadData, UserError
 from app.kit.ids import parse_global_id
 from app.kit.uow import WriteContext
+from infra.db.port import Database
 from infra.db.session import ReadSession, WriteSession
 from tenants.context import Acting
 
@@ -37,6 +38,9 @@ class Auditor(Protocol):
 
     async def denial(self, ctx: RequestContext, operation: str, code: str, object_type: str, given: Any) -> None:
         """Write a denial in a transaction of its own, after the rollback."""
+
+    async def refusal(self, db: Database, reason: str, request_id: str, person_id: UUID | None) -> None:
+        """Write that a token or a membership was refused."""
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,9 @@ class ToyAudit:
     async def denial(self, _ctx: Any, operation: str, code: str, _object_type: str, _given: Any) -> None:
         self.told.append((code, operation))
 
+    async def refusal(self, _db: Any, reason: str, _request_id: str, _person_id: uuid.UUID | None) -> None:
+        self.told.append((reason, "refusal"))
+
 
 class ToyClient:
     """The whole stack of ``/graphql`` in process."""
@@ -149,7 +152,7 @@ class ToyClient:
             base_url="http://toy",
         )
 
-    async def _deny(self, reason: str, _request_id: str) -> None:
+    async def _deny(self, reason: str, _request_id: str, _person_id: uuid.UUID | None) -> None:
         self.denied.append(reason)
 
     async def post(

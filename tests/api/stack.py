@@ -20,6 +20,7 @@ from app.api.middleware import RequestFrame
 from app.api.mutations import MutationRunner
 from app.api.schema import Api
 from app.api.trusted import TrustedDocuments
+from app.asgi import refusals
 from app.registry import slice_parts
 from infra.clock import Clock
 from infra.db.port import Database
@@ -100,7 +101,6 @@ class Stack:
     def __init__(self, api: Api, db: Database) -> None:
         self.counted = CountedDatabase(db)
         self.clock = Clock(source=lambda: NOW)
-        self.denied: list[str] = []
         auditor = next(found for part in slice_parts("module") if (found := getattr(part, "AUDITOR", None)))
         self.authenticator = Authenticator(WorldVerifier(), db, self.clock)
         self.endpoint = GraphQLEndpoint(
@@ -110,6 +110,7 @@ class Stack:
             self.authenticator,
             MutationRunner(api.bindings, auditor),
             force_fallback=True,
+            denied=refusals(auditor, db),
         )
         self.app = RequestFrame(self.endpoint)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://world")

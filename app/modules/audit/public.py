@@ -11,7 +11,7 @@ from app.modules.audit.service import Backlog, Deed, Flaw, Verdict, backlog, sea
 from infra.clock import Clock
 from infra.db.port import Database
 from infra.db.session import WriteSession
-from tenants.context import Acting, Caller
+from tenants.context import Acting, Caller, Visitor
 
 __all__ = [
     "ApiAuditor",
@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _RECORDED = "audit.recorded"
+ACT = "membership.act"
+"""Acting with a membership."""
 
 
 async def record(
@@ -135,6 +137,14 @@ class ApiAuditor:
         """Write a success in the mutation's own transaction, unless the use case has written it with more detail."""
         if not ctx.session.info.get(_RECORDED):
             await record(ctx, operation, object_type, object_id)
+
+    async def refusal(self, db: Database, reason: str, request_id: str, person_id: UUID | None) -> None:
+        """Write that a known person asked to act with a membership that is not theirs, or that has ended.
+
+        A token of nobody known goes to the process log alone.
+        """
+        who = Visitor(person_id=person_id)
+        await record_denial(db, who, ACT, reason, object_type="membership", request_id=request_id)
 
     async def denial(self, ctx: Request, operation: str, code: str, object_type: str, given: Any) -> None:
         """Write a denial in a transaction of its own, after the rollback."""
