@@ -221,9 +221,7 @@ class Engine:
     def _fault(self, code: str, ctx: RequestContext) -> top.ApiError:
         return top.ApiError(top.INVALID_REQUEST, translate(code, ctx.locale), reason=code)
 
-    def _refuse(
-        self, ctx: RequestContext, found: Any, cost: int | None = None, budget: int | None = None
-    ) -> Answer:
+    def _refuse(self, ctx: RequestContext, found: Any, cost: int | None = None, budget: int | None = None) -> Answer:
         return refusal(found, ctx.request_id, ctx.locale, self.limits.seconds, cost, budget)
 
 

@@ -74,7 +74,7 @@ def present(errors: Iterable[GraphQLError], request_id: str, locale: str, second
 def _present(error: GraphQLError, request_id: str, locale: str, seconds: int) -> dict[str, Any]:
     original = error.original_error
     while isinstance(original, GraphQLError):
-        original = original.original_error if original.original_error else None
+        original = original.original_error or None
     shown: dict[str, Any] = {"message": error.message}
     code = (error.extensions or {}).get("code")
     if isinstance(original, InputFaultError | BadVariableError):

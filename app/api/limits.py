@@ -308,9 +308,7 @@ class _Analyser:
             return Measure(depth=1, aliases=aliases, fields=1, cost=self.add(search, []))
         inner = self.selections(named, node.selection_set)
         hidden = name in ("__schema", "__type")
-        made = Measure(
-            depth=0 if hidden else inner.depth + 1, aliases=aliases + inner.aliases, fields=1 + inner.fields
-        )
+        made = Measure(depth=0 if hidden else inner.depth + 1, aliases=aliases + inner.aliases, fields=1 + inner.fields)
         self._price(kind, definition, node, inner, made)
         return made
 
@@ -319,7 +317,7 @@ class _Analyser:
         if _is_page(kind) and name in ("nodes", "edges"):
             made.row_cost, made.row_nodes = inner.cost, inner.nodes
             return
-        if kind.name.endswith("Edge") and name == "node" or name == "pageInfo":
+        if (kind.name.endswith("Edge") and name == "node") or name == "pageInfo":
             made.cost, made.nodes = inner.cost, inner.nodes
             return
         mark = _mark(definition)

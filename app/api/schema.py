@@ -107,4 +107,3 @@ def _fields(name: str, fields: Mapping[str, Any]) -> list[str]:
             if not definition.description
         ]
     return missing
-

@@ -151,9 +151,7 @@ async def begin(session: WriteSession, key: Key) -> Replay | None:
 async def finish(session: WriteSession, key: Key, object_id: UUID | None, outcome: Mapping[str, Any]) -> None:
     """Store what was done, in the same transaction."""
     await _as(session, key)
-    await session.execute(
-        update(Attempt).where(*_same(key)).values(object_id=object_id, outcome=dict(outcome))
-    )
+    await session.execute(update(Attempt).where(*_same(key)).values(object_id=object_id, outcome=dict(outcome)))
     await _back(session, key)
 
 

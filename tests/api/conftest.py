@@ -99,7 +99,18 @@ async def _create(folder: Path) -> None:
     await admin.close()
 
 
-_NAMES = ["安澜化工", "恒信 \"矿业\"", "Back\\slash", "tab\tnewline\n", "O'Neil", "é̂🙂", "", "\u2028\x7f\x01", "Zeta", "alpha"]
+_NAMES = [
+    "安澜化工",
+    '恒信 "矿业"',
+    "Back\\slash",
+    "tab\tnewline\n",
+    "O'Neil",
+    "é̂🙂",
+    "",
+    "\u2028\x7f\x01",
+    "Zeta",
+    "alpha",
+]
 
 
 async def _fill(admin: Any, rng: random.Random) -> None:

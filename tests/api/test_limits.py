@@ -40,7 +40,7 @@ def nodes_of(text: str) -> int:
     ("text", "variables", "cost"),
     [
         ("{ __typename }", {}, 0),
-        ("{ hello(name: \"a\") }", {}, 0),
+        ('{ hello(name: "a") }', {}, 0),
         ('{ firm(id: "x") { name } }', {}, 1),
         ('{ firm(id: "x") { name parent { name } } }', {}, 2),
         ("{ firms(first: 10) { nodes { name } } }", {}, 2 + 10),
@@ -53,7 +53,7 @@ def nodes_of(text: str) -> int:
          2 + 10 * (1 + 2 + 5 * (1 + 2 + 3))),
         ("{ firmCounts(by: STATE) { key } }", {}, 11),
         ("query Q($i: [ID!]!) { nodes(ids: $i) { id } }", {"i": ["a", "b"]}, 2 + 2),
-        ('mutation M($i: FirmAddInput!) { firmAdd(input: $i) { firm { id } errors { code } } }', {}, 10 + 1 + 10),
+        ("mutation M($i: FirmAddInput!) { firmAdd(input: $i) { firm { id } errors { code } } }", {}, 10 + 1 + 10),
     ],
 )  # fmt: skip
 def test_cost_by_hand(toy_api: Api, text: str, variables: dict[str, Any], cost: int) -> None:
@@ -62,7 +62,7 @@ def test_cost_by_hand(toy_api: Api, text: str, variables: dict[str, Any], cost: 
 
 def bomb(n: int) -> str:
     parts = [f"fragment f{i} on Firm {{ ...f{i + 1} parent {{ ...f{i + 1} }} }}" for i in range(n)]
-    return f"{{ firm(id: \"x\") {{ ...f0 }} }} {' '.join(parts)} fragment f{n} on Firm {{ name }}"
+    return f'{{ firm(id: "x") {{ ...f0 }} }} {" ".join(parts)} fragment f{n} on Firm {{ name }}'
 
 
 def test_the_analyser_looks_at_each_node_at_most_once(toy_api: Api) -> None:
@@ -102,10 +102,10 @@ def test_cost_is_monotone_in_page_sizes(toy_api: Api, data: st.DataObject) -> No
     [
         ("{" + " __typename" * 2001 + "}", "tokens"),
         ("{ __typename }" + "".join(f" fragment f{i} on Firm {{ name }}" for i in range(41)), "fragments"),
-        ("{ firm(id: \"x\") {" + " ...F" * 81 + "} } fragment F on Firm { name }", "spreads"),
+        ('{ firm(id: "x") {' + " ...F" * 81 + "} } fragment F on Firm { name }", "spreads"),
         ("{ firms(filter: " + "[" * 61 + "]" * 61 + ") { totalCount } }", "nested"),
-        ("{ firm(id: \"x\") " + "{ parent " * 10 + "{ name }" + " }" * 11, "depth"),
-        ("{ firm(id: \"x\") {" + "".join(f" a{i}: name" for i in range(31)) + "} }", "aliases"),
+        ('{ firm(id: "x") ' + "{ parent " * 10 + "{ name }" + " }" * 11, "depth"),
+        ('{ firm(id: "x") {' + "".join(f" a{i}: name" for i in range(31)) + "} }", "aliases"),
         ("{" + "".join(f" a{i}: __typename" for i in range(11)) + "}", "root fields"),
         ("{ firms(first: 100) { nodes { places(first: 100) { nodes { firm { id } } } } } }", "rows"),
     ],

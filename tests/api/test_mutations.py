@@ -109,7 +109,9 @@ async def test_a_repeat_by_somebody_who_lost_the_right_shows_nothing(
 ) -> None:
     await add(client, name, clientMutationId="same")
     query = ADD
-    other = (await client.ask(query, {"input": {"name": name, "clientMutationId": "same"}}, token="county-11-app"))["firmAdd"]
+    other = (await client.ask(query, {"input": {"name": name, "clientMutationId": "same"}}, token="county-11-app"))[
+        "firmAdd"
+    ]
     assert other == {"firm": None, "errors": []}
     assert len(await rows(toy_world, name)) == 1
 
@@ -117,9 +119,7 @@ async def test_a_repeat_by_somebody_who_lost_the_right_shows_nothing(
 async def test_the_same_id_with_another_input_is_a_conflict(client: ToyClient, name: str) -> None:
     await add(client, name, clientMutationId="same")
     other = await add(client, name + "!", clientMutationId="same")
-    assert [(one["code"], one["field"]) for one in other["errors"]] == [
-        ("IDEMPOTENCY_CONFLICT", ["clientMutationId"])
-    ]
+    assert [(one["code"], one["field"]) for one in other["errors"]] == [("IDEMPOTENCY_CONFLICT", ["clientMutationId"])]
     assert other["firm"] is None
 
 
@@ -150,7 +150,9 @@ async def test_a_stale_version_is_a_conflict_and_shows_the_current_object(client
     answer = await client.ask(RENAME, {"input": {"id": made["id"], "name": "made stale", "expectedVersion": 7}})
     assert answer["firmRename"]["firm"] == {"id": made["id"], "name": name, "version": 1}
     assert answer["firmRename"]["other"] == {"version": 1}
-    assert [(one["code"], one["field"]) for one in answer["firmRename"]["errors"]] == [("CONFLICT", ["expectedVersion"])]
+    assert [(one["code"], one["field"]) for one in answer["firmRename"]["errors"]] == [
+        ("CONFLICT", ["expectedVersion"])
+    ]
 
 
 async def test_foreign_and_unknown_ids_get_the_same_answer_and_statements(client: ToyClient, name: str) -> None:

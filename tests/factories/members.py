@@ -22,6 +22,11 @@ from tests.world import World
 Call = Callable[[WriteContext], Awaitable[Any]]
 
 
+def calling(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Call:
+    """Return a use case with its arguments, for :func:`do` and :func:`refused` in a loop."""
+    return lambda ctx: function(ctx, *arguments)
+
+
 async def do(clone: Clone, caller: Caller, call: Call) -> Any:
     """Run a use case in its transaction."""
     async with work(clone.db, caller) as ctx:

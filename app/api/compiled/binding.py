@@ -98,9 +98,7 @@ class ComputedBinding:
     needs: tuple[tuple[str, ColumnBinding], ...]
 
 
-FieldBinding = (
-    ColumnBinding | OneBinding | ManyBinding | ByIdBinding | NodeBinding | CountsBinding | ComputedBinding
-)
+FieldBinding = ColumnBinding | OneBinding | ManyBinding | ByIdBinding | NodeBinding | CountsBinding | ComputedBinding
 
 
 @dataclass(frozen=True)

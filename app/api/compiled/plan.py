@@ -30,7 +30,7 @@ from graphql import (
 from app.api.compiled.binding import Bindings
 from app.api.compiled.compile import Document, NotCompilableError, Plan, compile_operation
 from app.api.compiled.values import Coercer
-from app.api.limits import Analysis, Limits, LimitError, analyse, scan
+from app.api.limits import Analysis, LimitError, Limits, analyse, scan
 
 MAX_VARIANTS = 8
 CACHE_BYTES = 16 * 2**20
@@ -139,9 +139,7 @@ class Documents:
             if errors:
                 return Refusal(tuple(errors))
             node = _operation(document, name)
-            fragments = {
-                one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
-            }
+            fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
             analysis = analyse(self.schema, node, fragments, self.limits)
         except LimitError as fault:
             return Refusal((GraphQLError(str(fault), extensions={"code": "LIMIT"}),), limit=True)
@@ -152,7 +150,9 @@ class Documents:
         cursors = _Cursors()
         visit(document, cursors)
         coercer = Coercer(self.schema, node, frozenset(cursors.found))
-        return Operation(document, node, Document(self.schema, self.bindings, fragments), coercer, analysis, _roots(node, fragments))
+        return Operation(
+            document, node, Document(self.schema, self.bindings, fragments), coercer, analysis, _roots(node, fragments)
+        )
 
 
 def _roots(node: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> frozenset[str]:

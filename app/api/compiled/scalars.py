@@ -15,7 +15,6 @@ from uuid import UUID
 from sqlalchemy import types as sql_types
 from sqlalchemy.dialects import postgresql
 
-
 _DIALECT = postgresql.dialect()
 _FAMILIES = {
     "SMALLINT": "int",
@@ -128,7 +127,6 @@ CASTS = {
     "float8": "float8",
 }
 """Cast of a bound value by family; whole numbers go as int8, so that any 64-bit operand is comparable."""
-
 
 
 def _int8(value: Any) -> int:

@@ -46,7 +46,7 @@ def storable(value: Any) -> Any:
     Raises:
         InputFaultError: a text with U+0000 or half a surrogate pair.
     """
-    if isinstance(value, str) and ("\x00" in value or not value.isprintable() and _broken(value)):
+    if isinstance(value, str) and ("\x00" in value or (not value.isprintable() and _broken(value))):
         raise InputFaultError("text cannot hold the character U+0000 or half a surrogate pair")
     return value
 

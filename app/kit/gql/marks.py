@@ -172,9 +172,7 @@ class BoundField(StrawberryField):
 
 
 def _field(mark: Mark, description: str, deprecated: str | None = None, name: str | None = None) -> Any:
-    return BoundField(
-        description=description, metadata={MARK: mark}, deprecation_reason=deprecated, graphql_name=name
-    )
+    return BoundField(description=description, metadata={MARK: mark}, deprecation_reason=deprecated, graphql_name=name)
 
 
 def bound(

@@ -10,19 +10,26 @@ ORDERS = {
     "Note": [],
 }
 SCALARS = {
-    "Firm": "id name state founded opened staff big score ratio active tags extra bigStaff nameLength version __typename".split(),
+    "Firm": ["id", "name", "state", "founded", "opened", "staff", "big", "score", "ratio", "active", "tags", "extra", "bigStaff", "nameLength", "version", "__typename"],
     "Place": ["id", "title", "area", "__typename"],
     "Note": ["id", "code", "body", "__typename"],
     "Licence": ["id", "number", "__typename"],
 }
-EDGES = {"Firm": {"parent": "Firm", "licence": "Licence"}, "Place": {"firm": "Firm"}, "Note": {}, "Licence": {"firm": "Firm"}}
+EDGES = {
+    "Firm": {"parent": "Firm", "licence": "Licence"},
+    "Place": {"firm": "Firm"},
+    "Note": {},
+    "Licence": {"firm": "Firm"},
+}
 LISTS = {"Firm": {"children": "Firm", "places": "Place"}, "Place": {}, "Note": {}, "Licence": {}}
 
 
 class Writer:
     """Writes one operation."""
 
-    def __init__(self, rng: random.Random, values: dict[str, list[Any]], cursors: dict[tuple[str, str], list[str]]) -> None:
+    def __init__(
+        self, rng: random.Random, values: dict[str, list[Any]], cursors: dict[tuple[str, str], list[str]]
+    ) -> None:
         """Draw from ``rng``; ``values`` are ids and column values that exist, ``cursors`` by type and order."""
         self.rng, self.values, self.cursors = rng, values, cursors
         self.variables: dict[str, Any] = {}
@@ -72,7 +79,9 @@ class Writer:
         return f"{alias}firms{self.page('Firm')} {self.connection('Firm', 2)}"
 
     def abstract(self) -> str:
-        return "{ __typename id ... on Firm " + self.selection("Firm", 2) + " ... on Note { code } ... on Node { i: id } }"
+        return (
+            "{ __typename id ... on Firm " + self.selection("Firm", 2) + " ... on Note { code } ... on Node { i: id } }"
+        )
 
     def selection(self, kind: str, depth: int) -> str:
         parts = []
@@ -87,7 +96,9 @@ class Writer:
                 if self.rng.random() < 0.3:
                     parts.append(f"{name}{self.page(target)} {self.connection(target, depth - 1)}")
             if kind == "Place" and self.rng.random() < 0.5:
-                parts.append(f"notes{self.rng.choice(['', '(first: 2)', '(filter: {body: {isNull: true}})'])} {self.selection('Note', 0)}")
+                parts.append(
+                    f"notes{self.rng.choice(['', '(first: 2)', '(filter: {body: {isNull: true}})'])} {self.selection('Note', 0)}"
+                )
         if self.rng.random() < 0.25:
             inner = "{ " + " ".join(parts) + " }"
             if self.rng.random() < 0.5:
@@ -140,9 +151,13 @@ class Writer:
 
     def filter(self, kind: str) -> str:
         if kind != "Firm":
-            return self.rng.choice(["", "filter: {area: {gte: 1}}" if kind == "Place" else "filter: {body: {eq: \"note\"}}"])
+            return self.rng.choice(
+                ["", "filter: {area: {gte: 1}}" if kind == "Place" else 'filter: {body: {eq: "note"}}']
+            )
         chosen: dict[str, dict[str, Any]] = {}
-        for name in self.rng.sample(["name", "state", "founded", "opened", "staff", "big", "active", "parent"], self.rng.randint(0, 3)):
+        for name in self.rng.sample(
+            ["name", "state", "founded", "opened", "staff", "big", "active", "parent"], self.rng.randint(0, 3)
+        ):
             operators = ["eq", "isNull"] if name == "active" else ["eq", "in", "isNull"]
             operators += ["gt", "gte", "lt", "lte"] if name in ("name", "founded", "opened", "staff", "big") else []
             chosen[name] = {}
@@ -166,7 +181,13 @@ def quoted(text: str) -> str:
 def literal(value: Any, name: str = "") -> str:
     """A value as GraphQL writes it."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {literal(item, key if not name or name in _OPERATED else name)}" for key, item in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(
+                f"{key}: {literal(item, key if not name or name in _OPERATED else name)}" for key, item in value.items()
+            )
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(literal(item, name) for item in value) + "]"
     if isinstance(value, bool):

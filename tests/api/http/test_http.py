@@ -65,7 +65,9 @@ def test_negotiation(accept: str | None, media: str | None) -> None:
     ],
 )
 async def test_requests_that_are_none(client: ToyClient, content: bytes, headers: dict[str, str], status: int) -> None:
-    answer = await client.http.post("/graphql", content=content, headers={"content-type": "application/json", **headers})
+    answer = await client.http.post(
+        "/graphql", content=content, headers={"content-type": "application/json", **headers}
+    )
     assert answer.status_code == status
     assert client.statements.reads == []
     assert len(answer.headers["x-request-id"]) >= 8
@@ -74,7 +76,9 @@ async def test_requests_that_are_none(client: ToyClient, content: bytes, headers
 async def test_get_is_for_queries(client: ToyClient) -> None:
     answer = await client.http.get("/graphql", params={"query": "{ __typename }"})
     assert answer.json() == {"data": {"__typename": "Query"}}
-    answer = await client.http.get("/graphql", params={"query": 'mutation { say(input: {name: "x"}) { errors { code } } }'})
+    answer = await client.http.get(
+        "/graphql", params={"query": 'mutation { say(input: {name: "x"}) { errors { code } } }'}
+    )
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     answer = await client.http.put("/graphql")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
@@ -185,7 +189,10 @@ async def test_a_statement_timeout_is_said_so_and_not_tried_again(client: ToyCli
     assert len(client.statements.reads) == 1
 
 
-@pytest.mark.parametrize("fault", [asyncpg.ConnectionDoesNotExistError("gone"), ConnectionRefusedError(), asyncpg.SerializationError("again")])
+@pytest.mark.parametrize(
+    "fault",
+    [asyncpg.ConnectionDoesNotExistError("gone"), ConnectionRefusedError(), asyncpg.SerializationError("again")],
+)
 async def test_a_lost_connection_is_tried_once_more(client: ToyClient, fault: BaseException) -> None:
     client.statements.fault = [fault]
     answer = await client.post(TEXT)

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from app.kit.ids import uuid7
-from app.modules.audit import public
+from app.modules.audit import public, service
 from app.modules.audit.public import Deed, Flaw
 from app.modules.audit.service import entry_hash
 from infra.db.port import Database
@@ -83,7 +83,7 @@ async def test_the_person_comes_from_the_claim(fresh_world: Clone, world: World)
     caller, thing = acting_as(world, "county_1"), uuid7()
     lie = acting_as(world, "county_1", person=uuid7())
     async with work(fresh_world.db, caller) as ctx:
-        await public.service.record(ctx.session, lie, Deed("thing.do", "thing", thing), "")
+        await service.record(ctx.session, lie, Deed("thing.do", "thing", thing), "")
     row = await fresh_world.admin.fetchrow("SELECT person_id FROM app.audit_entry WHERE object_id = $1", thing)
     assert row["person_id"] == caller.person_id
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from infra.wiring import open_directory
 from tenants.context import Visitor
 from tests.conftest import Clone
 from tests.factories.audit import acting_as, visitor
-from tests.factories.members import create_membership, create_slip, do, job_run, refused, row_of
+from tests.factories.members import calling, create_membership, create_slip, do, job_run, refused, row_of
 from tests.world import World, tenant_id
 
 
@@ -52,7 +53,7 @@ async def test_a_slip_is_issued_by_those_who_may(fresh_world: Clone, world: Worl
     assert await refused(fresh_world, acceptor, lambda ctx: service.issue_slip(ctx, active, 1)) == "WRONG_STATE"
 
 
-async def _run_provision(clone: Clone) -> list[dict[str, str]]:
+async def _run_provision(clone: Clone) -> list[dict[str, Any] | None]:
     """Run every queued activation as the worker would."""
     rows = await clone.admin.fetch(
         "SELECT id, args::text FROM app.outbox WHERE actor = 'members.provision' AND sent_at IS NULL ORDER BY seq"
@@ -82,7 +83,11 @@ async def test_a_redeemed_slip_becomes_an_account_and_an_active_member(fresh_wor
     account = await open_directory(fresh_world.db).find("gov", username="li.shen")
     assert account is not None
     assert (row["state"], row["is_primary"], person["issuer"]) == ("ACTIVE", True, "gov")
-    assert (person["subject"], account.display_name, account.roles) == (str(account.subject), "李慎", {"OFFICER"})
+    assert (person["subject"], account.display_name, account.roles) == (
+        str(account.subject),
+        "李慎",
+        frozenset({"OFFICER"}),
+    )
     assert (account.attributes.tenant_id, account.attributes.tenant_tier) == (tenant_id("D111"), "county")
     audited = await fresh_world.admin.fetch("SELECT action FROM app.audit_entry WHERE object_id = $1", member)
     assert [entry["action"] for entry in audited] == ["membership.activate"]
@@ -113,7 +118,7 @@ async def test_wrong_used_and_expired_codes_get_one_answer(fresh_world: Clone, w
     await fresh_world.admin.execute("UPDATE app.membership SET state = 'ENDED' WHERE id = $1", ended)
     wrong = service.new_slip(used)
     for slip in (*slips, wrong):
-        code = await refused(fresh_world, Visitor(), lambda ctx, s=slip: service.redeem(ctx, s.code, "second"))
+        code = await refused(fresh_world, Visitor(), calling(service.redeem, slip.code, "second"))
         assert code == "MEMBER_SLIP_INVALID"
     assert await fresh_world.admin.fetchval("SELECT count(*) FROM app.outbox WHERE actor LIKE 'members.%'") == 1
 
@@ -121,10 +126,7 @@ async def test_wrong_used_and_expired_codes_get_one_answer(fresh_world: Clone, w
 async def test_of_many_redeemers_at_once_one_gets_the_slip(fresh_world: Clone, world: World) -> None:
     member = await create_membership(fresh_world.admin, world, "D111", state="PENDING")
     slip = await create_slip(fresh_world.admin, member)
-    calls = [
-        do(fresh_world, Visitor(), lambda ctx, n=number: service.redeem(ctx, slip.code, f"name{n}"))
-        for number in range(8)
-    ]
+    calls = [do(fresh_world, Visitor(), calling(service.redeem, slip.code, f"name{number}")) for number in range(8)]
     found = await asyncio.gather(*calls, return_exceptions=True)
     assert [one for one in found if isinstance(one, service.Status)] == [service.Status.RECEIVED]
     assert await fresh_world.admin.fetchval("SELECT count(*) FROM app.outbox WHERE actor LIKE 'members.%'") == 1
@@ -177,9 +179,10 @@ async def test_an_account_of_the_other_door_cannot_carry_it(fresh_world: Clone, 
 async def test_who_proposed_or_approved_cannot_redeem(fresh_world: Clone, world: World) -> None:
     admin = acting_as(world, "county_2")
     for column in ("proposed_by", "approved_by"):
-        member = await create_membership(fresh_world.admin, world, "D112", state="PENDING", **{column: admin.person_id})
+        more: dict[str, Any] = {column: admin.person_id}
+        member = await create_membership(fresh_world.admin, world, "D112", state="PENDING", **more)
         slip = await create_slip(fresh_world.admin, member)
-        code = await refused(fresh_world, admin, lambda ctx, s=slip: service.redeem(ctx, s.code, "myself"))
+        code = await refused(fresh_world, admin, calling(service.redeem, slip.code, "myself"))
         assert code == "MEMBER_SLIP_INVALID"
 
 
@@ -191,9 +194,9 @@ async def test_the_account_follows_the_memberships(fresh_world: Clone, world: Wo
         "UPDATE app.person SET subject = $2 WHERE person_id = $1", person, str(account.subject)
     )
     for states, outcome, roles, enabled in (
-        ("ACTIVE", "OPEN", {"OFFICER", "ACCEPTOR"}, True),
-        ("SUSPENDED", "CLOSED", set(), False),
-        ("ACTIVE", "OPEN", {"OFFICER", "ACCEPTOR"}, True),
+        ("ACTIVE", "OPEN", frozenset({"OFFICER", "ACCEPTOR"}), True),
+        ("SUSPENDED", "CLOSED", frozenset(), False),
+        ("ACTIVE", "OPEN", frozenset({"OFFICER", "ACCEPTOR"}), True),
     ):
         await fresh_world.admin.execute("UPDATE app.membership SET state = $2 WHERE person_id = $1", person, states)
         run = job_run(fresh_world.db, service.SYNC_JOB)

@@ -17,7 +17,7 @@ from tenants.changes import ChangeKind
 from tenants.models import Hosting, IncidentCall, ScopeGrant
 from tests.conftest import Clone
 from tests.factories.audit import acting_as
-from tests.factories.members import do, job_run, refused, row_of
+from tests.factories.members import calling, do, job_run, refused, row_of
 from tests.world import TODAY, World, tenant_id
 
 
@@ -178,7 +178,7 @@ async def test_privileged_roles_are_memberships_of_their_own(fresh_world: Clone,
     admin = acting_as(world, "city_1")
     officer, auditor = world.actors["county_1"].membership, world.actors["auditor"].membership
     for member, roles in ((officer, ["ADMIN"]), (auditor, ["OFFICER"])):
-        code = await refused(fresh_world, admin, lambda ctx, m=member, r=roles: service.change_roles(ctx, m, 1, r))
+        code = await refused(fresh_world, admin, calling(service.change_roles, member, 1, roles))
         assert code == "MEMBER_NEEDS_PROPOSAL"
 
 
@@ -186,7 +186,7 @@ async def test_privileged_roles_are_memberships_of_their_own(fresh_world: Clone,
 async def test_unknown_and_foreign_members_are_not_found(fresh_world: Clone, world: World, member: UUID | None) -> None:
     admin, foreign = acting_as(world, "county_2"), world.actors["county_1"].membership
     for wanted in (member, foreign):
-        code = await refused(fresh_world, admin, lambda ctx, m=wanted: service.end(ctx, m, 1, "x"))
+        code = await refused(fresh_world, admin, calling(service.end, wanted, 1, "x"))
         assert code == "NOT_FOUND"
 
 
@@ -271,9 +271,11 @@ def _change(tenant: str, kind: ChangeKind, version: int = 1, **more: Any) -> ser
     return service.NewChange(tenant_id(tenant), version, kind, more.pop("valid_from", TODAY), **more)
 
 
-async def _applied(clone: Clone, recorded: service.Recorded) -> dict[str, int]:
+async def _applied(clone: Clone, recorded: service.Recorded) -> dict[str, Any]:
     run = job_run(clone.db, service.APPLY_JOB, recorded.job_id)
-    return await jobs.apply_change(run, str(recorded.change_id))
+    done = await jobs.apply_change(run, str(recorded.change_id))
+    assert done is not None
+    return done
 
 
 async def test_a_city_moves_a_township_between_its_counties(fresh_world: Clone, world: World) -> None:
