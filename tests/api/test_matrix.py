@@ -19,6 +19,7 @@ from infra.db.port import Database
 from tests.api.stack import Stack
 from tests.conftest import Clone
 from tests.matrix.collect import expected
+from tests.matrix.oracles import SideQuestions
 from tests.matrix.plan import Catalogue
 from tests.matrix.run import Matrix
 from tests.matrix.truth import Row, Truth
@@ -26,6 +27,8 @@ from tests.world import ACTORS, TODAY, Actor, World
 
 REPORT = "ANLAN_MATRIX_REPORT"
 """Environment variable with the file to which the report is written."""
+
+SIDE = ("enterprise_officer_1", "township", "county_1", "city_1", "province_1", "park_1", "rescue", "agency", "auditor")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,13 @@ async def test_matrix(api: Api, stack: Stack, world_db: Clone, world: World) -> 
     assert report.empty == []
     assert report.failures == []
     assert shown["cells"] == shown["tested"] > 10_000
+
+
+@pytest.mark.parametrize("name", SIDE)
+async def test_filters_and_orders_tell_nothing_of_hidden_rows(api: Api, stack: Stack, world: World, name: str) -> None:
+    side = SideQuestions(Catalogue.of(api.schema), Truth(world, expected()), stack.ask)
+    assert await side.told(world.actors[name]) == []
+    assert side.asked > 50
 
 
 def _write(report: dict[str, Any]) -> None:
