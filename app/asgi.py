@@ -31,11 +31,14 @@ from app.api.trusted import TrustedDocuments, load_documents
 from app.kit.legal_clock import LegalClock
 from app.registry import load_models, slice_parts
 from infra.db.port import Database
+from infra.identity.issuers import trusted_issuers
 from infra.settings import Settings, load
 from infra.wiring import open_database, open_issuer, open_verifier
+from tenants.revocations import RevokedSessions
+from tenants.roles import KNOWN_ROLES
 
 EVICT_CHANNEL = "membership"
-"""Notified when a membership changes: every process forgets whom it knows."""
+"""Notified when a membership changes or a session is revoked: every process forgets whom it knows."""
 _EVICT_RETRY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -111,7 +114,9 @@ class Site:
             if settings.issuers is None and settings.embedded:
                 self.router.routes.append(Mount("/realms", open_issuer(settings, db)))
             clock = LegalClock(settings)
-            authenticator = Authenticator(open_verifier(settings, http), db, clock)
+            revocations = RevokedSessions(db, {one.issuer: one.name for one in trusted_issuers(settings)})
+            verifier = open_verifier(settings, http, revocations=revocations, known_roles=KNOWN_ROLES)
+            authenticator = Authenticator(verifier, db, clock)
             free_text = settings.env != "production"
             clients = frozenset[str]()
             if settings.issuers is not None:
@@ -131,7 +136,7 @@ class Site:
                 before=lambda: clock.refresh(db),
             )
             self.db = db
-            evicting = asyncio.create_task(_evict(db, authenticator))
+            evicting = asyncio.create_task(_evict(db, revocations, authenticator))
             try:
                 yield
             finally:
@@ -216,15 +221,20 @@ def _accounts(settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
-async def _evict(db: Database, authenticator: Authenticator) -> None:
-    """Forget known callers whenever a membership changes, and whenever the connection was lost."""
+async def _evict(db: Database, *caches: RevokedSessions | Authenticator) -> None:
+    """Forget known callers whenever a membership or session changes, and whenever the connection was lost."""
+
+    def forget() -> None:
+        for cache in caches:
+            cache.evict()
+
     while True:
         try:
             async with db.listen("sys_identity", EVICT_CHANNEL) as changes:
-                authenticator.evict()
+                forget()
                 async for _ in changes:
-                    authenticator.evict()
+                    forget()
         except Exception as fault:  # noqa: BLE001 - whatever it was, known callers may be stale
             log.warning("listening for changed memberships failed", extra={"code": type(fault).__name__})
-        authenticator.evict()
+        forget()
         await asyncio.sleep(_EVICT_RETRY_SECONDS)

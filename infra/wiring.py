@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from infra.db.embedded import Server as PostgresServer
     from infra.identity.embedded_directory import EmbeddedDirectory
-    from infra.identity.port import Verifier
+    from infra.identity.port import Revocations, Verifier
     from infra.objects.embedded import FileStore
     from infra.queue.embedded import Server as QueueServer
     from infra.queue.redis import RedisQueue
@@ -132,9 +132,24 @@ def open_issuer(settings: Settings, database: Database) -> "ASGIApp":
     )
 
 
-def open_verifier(settings: Settings, http: "AsyncClient") -> "Verifier":
-    """Open the verifier of access tokens of the trusted issuers."""
+def open_verifier(
+    settings: Settings,
+    http: "AsyncClient",
+    *,
+    revocations: "Revocations | None" = None,
+    known_roles: frozenset[str] | None = None,
+) -> "Verifier":
+    """Open the verifier of access tokens of the trusted issuers.
+
+    Args:
+        settings: names the issuers.
+        http: client for the issuers' keys.
+        revocations: sessions that were ended early; None where nothing keeps them.
+        known_roles: a token with another role is refused; None: any well-formed name.
+    """
     from infra.identity.issuers import trusted_issuers  # noqa: PLC0415 - see the module's text
     from infra.identity.verifier import create_verifier  # noqa: PLC0415 - see the module's text
 
-    return create_verifier(trusted_issuers(settings), http, settings.state)
+    return create_verifier(
+        trusted_issuers(settings), http, settings.state, revocations=revocations, known_roles=known_roles
+    )

@@ -408,6 +408,38 @@ class Hosting(_Grant, Base):
     )
 
 
+class RevokedSession(Base):
+    """A session at an issuer that was ended while its tokens may still live; see :mod:`tenants.revocations`.
+
+    Kept until ``expires_at``, by real time, when no token of it is accepted any more.
+    """
+
+    __tablename__ = "revoked_session"
+    __table_args__ = (
+        Index("ix_revoked_session_expires_at", "expires_at"),
+        {
+            "info": {
+                "access": Access(
+                    TableClass.SYSTEM,
+                    system={"sys_identity": "true", "sys_jobs": "true", "sys_retention": "true"},
+                    system_write={"sys_jobs": ("INSERT",), "sys_retention": ("DELETE",)},
+                ),
+                "extra_ddl": definer_trigger(
+                    "app.session_revoked",
+                    "BEGIN\n  PERFORM pg_notify('membership', '');\n  RETURN NULL;\nEND",
+                    "CREATE TRIGGER evict AFTER INSERT ON app.revoked_session FOR EACH STATEMENT",
+                ),
+            }
+        },
+    )
+
+    issuer: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Short name of the trusted issuer, as in ``person``."""
+    sid: Mapped[str] = mapped_column(String(255), primary_key=True)
+    revoked_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    expires_at: Mapped[datetime]
+
+
 class ClockOffset(Base):
     """Development only: the offset of the legal clock in seconds, one row that all processes read."""
 

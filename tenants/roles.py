@@ -102,6 +102,9 @@ ROLES: MappingProxyType[Kind, MappingProxyType[str, tuple[str, ...]]] = MappingP
 )
 """Kind to role to capabilities."""
 
+KNOWN_ROLES = frozenset(role for table in ROLES.values() for role in table)
+"""Every role of any kind; a token that carries another one is refused."""
+
 
 def capabilities(kind: Kind, roles: Iterable[str]) -> frozenset[str]:
     """Return what these roles allow in a tenant of this kind; unknown roles allow nothing."""

@@ -125,6 +125,7 @@ _BASE = MappingProxyType(
         "dead_letter": Rule(scope="none", system=_all("sys_jobs", "sys_relay")),
         "actor_done": Rule(scope="none", system=_all("sys_jobs", "sys_relay")),
         "object_version": Rule(scope="none", system=_all("sys_jobs", "sys_retention")),
+        "revoked_session": Rule(scope="none", system=_all("sys_identity", "sys_jobs", "sys_retention")),
     }
 )
 

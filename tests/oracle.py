@@ -13,7 +13,7 @@ from tests.expectations import TABLES, Rule
 from tests.world import LEVEL_KINDS, TODAY, Actor, World
 
 Row = dict[str, Any]
-NAMES = ("id", "message_id", "person_id")
+NAMES = ("id", "message_id", "person_id", "sid")
 """Columns that identify a row; the first that a table has."""
 
 

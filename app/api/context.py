@@ -72,6 +72,7 @@ class Authenticator:
         """
         self._verifier, self._db, self._clock, self._resolve, self._monotonic = verifier, db, clock, resolve, monotonic
         self._known: OrderedDict[tuple[str, str | None, date], tuple[Identity, float, float]] = OrderedDict()
+        self._round = 0
 
     async def identify(self, authorization: str | None, membership: str | None) -> Identity:
         """Return who calls.
@@ -95,7 +96,10 @@ class Authenticator:
         if known is not None and known[1] > now and known[2] > time.time():
             self._known.move_to_end(key)
             return known[0]
+        asked_in = self._round
         identity = await self._fresh(token, membership, today)
+        if asked_in != self._round:  # read before the change that everybody was forgotten for, perhaps
+            return identity
         expires = float(identity.token.expires_at) if identity.token else 0.0
         self._known[key] = (identity, now + CACHE_SECONDS, expires)
         while len(self._known) > CACHE_SIZE:
@@ -104,6 +108,7 @@ class Authenticator:
 
     def evict(self) -> None:
         """Forget everybody: some membership has changed."""
+        self._round += 1
         self._known.clear()
 
     async def _fresh(self, token: str, membership: str | None, today: date) -> Identity:

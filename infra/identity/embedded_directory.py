@@ -42,7 +42,8 @@ _SET_ENABLED = text(
     f"UPDATE issuer.account SET enabled = :enabled WHERE realm = :realm AND id = :id RETURNING {COLUMNS}"
 )
 _END = text(
-    "UPDATE issuer.session SET ended_at = now() WHERE account_id = :id AND ended_at IS NULL RETURNING cast(sid as text)"
+    "UPDATE issuer.session SET ended_at = coalesce(ended_at, now()) WHERE account_id = :id"
+    " AND (ended_at IS NULL OR ended_at > now() - interval '1 hour') RETURNING cast(sid as text)"
 )
 _BATCH = 5000
 

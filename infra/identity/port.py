@@ -192,10 +192,11 @@ class Directory(Protocol):
         """
 
     async def disable(self, realm: Realm, subject: UUID) -> frozenset[str]:
-        """Close the account and end its sessions; returns the ``sid`` of each session ended now.
+        """Close the account and end its sessions; returns the ``sid`` of each whose tokens may still live.
 
         The caller puts them where its verifier looks (:class:`Revocations`), so that tokens which
-        have not expired are refused, too.
+        have not expired are refused, too. Sessions that ended within the hour before are among them, so
+        that a caller who died before it kept them gets them again.
 
         Raises:
             UnknownAccountError: no such account.
@@ -209,7 +210,7 @@ class Directory(Protocol):
         """
 
     async def end_sessions(self, realm: Realm, subject: UUID) -> frozenset[str]:
-        """End the sessions of an account; returns the ``sid`` of each session ended now.
+        """End the sessions of an account; returns the ``sid`` of each, as :meth:`disable`.
 
         Raises:
             UnknownAccountError: no such account.

@@ -296,6 +296,16 @@ def upgrade() -> None:
         schema="app",
     )
     op.create_table(
+        "revoked_session",
+        sa.Column("issuer", sa.String(length=32), nullable=False),
+        sa.Column("sid", sa.String(length=255), nullable=False),
+        sa.Column("revoked_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("expires_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", "sid", name=op.f("pk_revoked_session")),
+        schema="app",
+    )
+    op.create_index("ix_revoked_session_expires_at", "revoked_session", ["expires_at"], unique=False, schema="app")
+    op.create_table(
         "standard_table",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
@@ -1538,6 +1548,26 @@ def upgrade() -> None:
     op.execute("GRANT UPDATE (display_name, locale, updated_at) ON app.person TO anlan_public")
     op.execute("GRANT INSERT ON app.person TO anlan_sys_seed")
     op.execute("GRANT INSERT, UPDATE ON app.person TO anlan_sys_jobs")
+    op.execute("ALTER TABLE app.revoked_session ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE app.revoked_session FORCE ROW LEVEL SECURITY")
+    op.execute(
+        "CREATE POLICY sys_identity ON app.revoked_session FOR ALL TO anlan_sys_identity USING (true) WITH CHECK (true)"
+    )
+    op.execute("CREATE POLICY sys_jobs ON app.revoked_session FOR ALL TO anlan_sys_jobs USING (true) WITH CHECK (true)")
+    op.execute(
+        "CREATE POLICY sys_retention ON app.revoked_session FOR ALL TO anlan_sys_retention USING (true) WITH CHECK (true)"
+    )
+    op.execute("GRANT SELECT ON app.revoked_session TO anlan_sys_identity, anlan_sys_jobs, anlan_sys_retention")
+    op.execute("GRANT INSERT ON app.revoked_session TO anlan_sys_jobs")
+    op.execute("GRANT DELETE ON app.revoked_session TO anlan_sys_retention")
+    op.execute(
+        "CREATE FUNCTION app.session_revoked() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nBEGIN\n  PERFORM pg_notify('membership', '');\n  RETURN NULL;\nEND\n$$"
+    )
+    op.execute(
+        "CREATE TRIGGER evict AFTER INSERT ON app.revoked_session FOR EACH STATEMENT EXECUTE FUNCTION app.session_revoked()"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.session_revoked() FROM PUBLIC")
+    op.execute("ALTER FUNCTION app.session_revoked() OWNER TO anlan_definer")
     op.execute(
         "GRANT SELECT ON app.standard_table TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
     )
@@ -2685,6 +2715,8 @@ def downgrade() -> None:
     op.drop_index("ix_tenant_city_key_seq", table_name="tenant", schema="app")
     op.drop_table("tenant", schema="app")
     op.drop_table("standard_table", schema="app")
+    op.drop_index("ix_revoked_session_expires_at", table_name="revoked_session", schema="app")
+    op.drop_table("revoked_session", schema="app")
     op.drop_table("person", schema="app")
     op.drop_index("ix_outbox_waiting", table_name="outbox", schema="app", postgresql_where=sa.text("sent_at IS NULL"))
     op.drop_index("ix_outbox_sent", table_name="outbox", schema="app", postgresql_where=sa.text("sent_at IS NOT NULL"))
@@ -2747,6 +2779,7 @@ def downgrade() -> None:
         "DROP FUNCTION app.outbox_put(p_id uuid, p_actor text, p_args jsonb, p_context jsonb, p_due_at timestamptz)"
     )
     op.execute("DROP FUNCTION app.wake_relay()")
+    op.execute("DROP FUNCTION app.session_revoked()")
     op.execute("DROP FUNCTION app.fill_keys_tenant()")
     op.execute("DROP FUNCTION app.verify_keys_tenant()")
     op.execute("DROP FUNCTION app.publish_agency()")

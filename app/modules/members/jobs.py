@@ -4,8 +4,12 @@ from datetime import datetime
 from uuid import UUID
 
 from app.kit.jobs import JobRun, job
+from app.kit.sweeper import register_duty
 from app.modules.members import service
+from infra.db.port import Database
+from infra.settings import Settings
 from infra.wiring import open_directory
+from tenants.revocations import forget_expired
 
 
 @job(service.PROVISION, system="sys_jobs", max_attempts=10)
@@ -23,12 +27,19 @@ async def provision(
 
 
 @job(service.SYNC_JOB, system="sys_jobs", max_attempts=10)
-async def sync_account(run: JobRun, person_id: str) -> dict[str, str]:
-    """Give an account the roles that its person's memberships have now."""
-    return {"outcome": await service.sync_account(run, open_directory(run.db), UUID(person_id))}
+async def sync_account(run: JobRun, person_id: str, lost: bool = False) -> dict[str, str]:  # noqa: FBT001, FBT002 - a job's arguments come by name
+    """Give an account the roles that its person's memberships have now; ``lost``: end its sessions."""
+    return {"outcome": await service.sync_account(run, open_directory(run.db), UUID(person_id), lost=lost)}
 
 
 @job(service.APPLY_JOB, system="sys_move", max_attempts=20, time_limit_s=6 * 3600.0)
 async def apply_change(run: JobRun, change_id: str) -> dict[str, int]:
     """Apply a change of a tenant on its day: rename, move, merger, succession, closing."""
     return await service.apply_change(run, UUID(change_id))
+
+
+async def _forget_sessions(db: Database, _settings: Settings) -> None:
+    await forget_expired(db)
+
+
+register_duty("members.forget_sessions", 3600.0, _forget_sessions)

@@ -21,6 +21,7 @@ from infra.db.session import WriteSession
 from infra.identity.port import Account, AccountConflictError, Attributes, Directory, NewAccount, Realm
 from tenants.kinds import Kind
 from tenants.models import Membership, Person, Tenant
+from tenants.revocations import revoke
 
 PROVISION = "members.provision"
 ENT_KINDS = frozenset({Kind.ENTERPRISE})
@@ -188,13 +189,14 @@ _CEILING = text(
 )
 
 
-async def sync_account(run: JobRun, directory: Directory, person_id: UUID) -> str:
+async def sync_account(run: JobRun, directory: Directory, person_id: UUID, *, lost: bool = False) -> str:
     """Give a person's account the roles of the active memberships together; close it when none is left.
 
     Args:
         run: the attempt, under ``sys_jobs``.
         directory: the issuer's accounts.
         person_id: the person.
+        lost: rights were taken away: sessions end and their tokens are refused, also when memberships are left.
 
     Returns:
         ``OPEN``, ``CLOSED``, or ``GONE`` when there is no such person.
@@ -206,8 +208,14 @@ async def sync_account(run: JobRun, directory: Directory, person_id: UUID) -> st
     realm: Realm = "ent" if row.issuer == "ent" else "gov"
     subject = UUID(row.subject)
     await directory.set_roles(realm, subject, frozenset(row.roles))
+    ended: frozenset[str] = frozenset()
+    if not row.roles:
+        ended = await directory.disable(realm, subject)
+    elif lost:
+        ended = await directory.end_sessions(realm, subject)
     if row.roles:
         await directory.enable(realm, subject)
-        return "OPEN"
-    await directory.disable(realm, subject)
-    return "CLOSED"
+    async with run.write() as session:
+        await revoke(session, row.issuer, ended)
+        await run.finish(session)
+    return "OPEN" if row.roles else "CLOSED"

@@ -164,9 +164,8 @@ async def _decide(
     await change(ctx, member, state=entry.target, **values)
     await note(ctx, "membership", action, member.id, member.owner_key, state=entry.target)
     if member.person_id is not None:
-        await enqueue(
-            ctx.session, SYNC_JOB, {"person_id": str(member.person_id)}, ctx.acting, request_id=ctx.request_id
-        )
+        job = {"person_id": str(member.person_id), "lost": entry.target != policies.ACTIVE}
+        await enqueue(ctx.session, SYNC_JOB, job, ctx.acting, request_id=ctx.request_id)
     return member.id
 
 
