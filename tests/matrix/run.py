@@ -243,7 +243,7 @@ class Matrix:
         reads: dict[tuple[str, str], set[str]] = defaultdict(set)
         for name, wanted in self.truth.expected.types.items():
             for kind, words in wanted.readers.items():
-                reads[(kind, name)] |= words
+                reads[(kind, name)] |= {" ".join((word, *sorted(wanted.roles))) for word in words}
         return self.report.as_json(kinds, reads)
 
 

@@ -72,7 +72,15 @@ def write(name: str, noun: str, title: str) -> None:
         title: for people.
     """
     pascal = "".join(part.title() for part in noun.split("_"))
-    values = {"name": name, "noun": noun, "Noun": pascal, "NOUN": noun.upper(), "title": title}
+    values = {
+        "name": name,
+        "names": _camel(name),
+        "noun": noun,
+        "one": _camel(noun),
+        "Noun": pascal,
+        "NOUN": noun.upper(),
+        "title": title,
+    }
     templates = files("app.cli.new_slice")
     for template, target in _FILES.items():
         path = ROOT / target.format(name=name)
@@ -82,3 +90,9 @@ def write(name: str, noun: str, title: str) -> None:
     registry = ROOT / "app" / "registry.py"
     text = registry.read_text(encoding="utf-8")
     registry.write_text(re.sub(r"(?m)^(SLICES = \(.*)\)$", rf'\1, "{name}")', text), encoding="utf-8")
+
+
+def _camel(name: str) -> str:
+    """Return a name as GraphQL writes it."""
+    head, *tail = name.split("_")
+    return head + "".join(part.title() for part in tail)
