@@ -24,7 +24,7 @@ from app.asgi import refusals
 from app.registry import slice_parts
 from infra.clock import Clock
 from infra.db.port import Database
-from infra.identity.port import TokenRefused, VerifiedToken
+from infra.identity.port import TokenRefused, VerifiedToken, Verifier
 from tenants.roles import ROLES
 from tests.world import Actor
 
@@ -98,11 +98,11 @@ class CountedDatabase:
 class Stack:
     """The endpoint ``/graphql`` over a database."""
 
-    def __init__(self, api: Api, db: Database) -> None:
+    def __init__(self, api: Api, db: Database, verifier: Verifier | None = None) -> None:
         self.counted = CountedDatabase(db)
         self.clock = Clock(source=lambda: NOW)
         auditor = next(found for part in slice_parts("module") if (found := getattr(part, "AUDITOR", None)))
-        self.authenticator = Authenticator(WorldVerifier(), db, self.clock)
+        self.authenticator = Authenticator(verifier or WorldVerifier(), db, self.clock)
         self.endpoint = GraphQLEndpoint(
             Engine(api, load_limits(), TrustedDocuments({}, free_text=True, clients=frozenset())),
             self.counted,
