@@ -1,12 +1,13 @@
 """Words in which expectations of the API are typed, by hand, next to each slice's tests.
 
-``tests/modules/<slice>/expectations.py`` holds four tables, each of which may be missing:
+``tests/modules/<slice>/expectations.py`` holds tables, each of which may be missing:
 
 * ``TABLES``: table to :class:`tests.expectations.Rule`, for ``tests/oracle.py``;
 * ``TYPES``: type of the API to :class:`Type`: its table, who reads it in which relation, what each field shows;
 * ``ROOTS``: root field to a word: ``list X``, ``by id X``, ``counts X``, ``changes X``, or ``plain``: its answer
   depends on no tenant's rows, or only on the caller's own memberships;
-* ``IDS``: argument or input field with an id (``scopeGrantGive.owner``) to the type that it names.
+* ``IDS``: argument or input field with an id (``scopeGrantGive.owner``) to the type that it names;
+* ``STEPS``: transition table to its steps, for :mod:`tests.modules.steps`.
 
 Nothing here comes from the product. What the schema has and these tables do not is an empty cell, and red.
 """

@@ -84,9 +84,6 @@ PERSON = (
     Transition("ACTIVE", PERSON_VOID, "VOID", _ENTERPRISE, _EDIT, other_person=True),
 )
 
-TABLES = (REGISTRATION, STATUS, LIFECYCLE, CHANGE, SITE, PERSON)
-"""Every table, for tests that take entries away one by one."""
-
 
 def may(table: Iterable[Transition], action: str, acting: Acting) -> None:
     """Check that this membership may take this step from some state, before anything is read.

@@ -98,3 +98,49 @@ IDS = {
     **{f"site{step}.id": "Site" for step in ("Update", "Close")},
     **{f"person{step}.id": "EnterprisePerson" for step in ("Update", "Void")},
 }
+
+_FIRM = "ENTERPRISE=HEAD,SAFETY_MANAGER,ADMIN"
+STEPS = {
+    # decision 41: what comes of a registration is decided on the county's page
+    "REGISTRATION": """
+        RECEIVED  registration.approve       APPROVED         registration.decide  COUNTY=ACCEPTOR
+        RECEIVED  registration.refuse        REFUSED          registration.decide  COUNTY=ACCEPTOR
+        RECEIVED  registration.confirmClaim  CLAIM_CONFIRMED  registration.decide  COUNTY=ACCEPTOR
+    """,
+    # the file: province R (lock), city R, county R A(verify), enterprise C U
+    "STATUS": """
+        UNVERIFIED  enterprise.claim   CLAIMED   registration.decide  COUNTY=ACCEPTOR
+        CLAIMED     enterprise.claim   CLAIMED   registration.decide  COUNTY=ACCEPTOR
+        VERIFIED    enterprise.claim   VERIFIED  registration.decide  COUNTY=ACCEPTOR
+        CLAIMED     enterprise.verify  VERIFIED  enterprise.verify    COUNTY=ACCEPTOR
+    """,
+    "LIFECYCLE": f"""
+        ACTIVE     enterprise.edit        ACTIVE     enterprise.edit    {_FIRM}
+        SUSPENDED  enterprise.edit        SUSPENDED  enterprise.edit    {_FIRM}
+        ACTIVE     enterprise.confirm     ACTIVE     enterprise.submit  {_FIRM}
+        SUSPENDED  enterprise.confirm     SUSPENDED  enterprise.submit  {_FIRM}
+        ACTIVE     enterprise.lockFields  ACTIVE     enterprise.lock    PROVINCE=LEADER CITY=LEADER
+        SUSPENDED  enterprise.lockFields  SUSPENDED  enterprise.lock    PROVINCE=LEADER CITY=LEADER
+        ACTIVE     enterprise.suspend     SUSPENDED  enterprise.submit  {_FIRM}
+        SUSPENDED  enterprise.resume      ACTIVE     enterprise.submit  {_FIRM}
+        ACTIVE     enterprise.close       CLOSED     enterprise.verify  COUNTY=ACCEPTOR
+        SUSPENDED  enterprise.close       CLOSED     enterprise.verify  COUNTY=ACCEPTOR
+    """,
+    "CHANGE": f"""
+        DRAFT      change.submit    SUBMITTED  enterprise.submit  {_FIRM}
+        DRAFT      change.withdraw  WITHDRAWN  enterprise.submit  {_FIRM}
+        SUBMITTED  change.withdraw  WITHDRAWN  enterprise.submit  {_FIRM}
+        SUBMITTED  change.accept    ACCEPTED   enterprise.verify  COUNTY=ACCEPTOR
+        SUBMITTED  change.return    RETURNED   enterprise.verify  COUNTY=ACCEPTOR
+    """,
+    "SITE": f"""
+        ACTIVE  site.edit   ACTIVE  enterprise.edit  {_FIRM}
+        ACTIVE  site.close  CLOSED  enterprise.edit  {_FIRM}
+    """,
+    # decision 23: VOID with a second person
+    "PERSON": f"""
+        ACTIVE  person.edit  ACTIVE  enterprise.edit  {_FIRM}
+        ACTIVE  person.void  VOID    enterprise.edit  {_FIRM} other
+    """,
+}
+"""Who may take which step; :mod:`tests.modules.steps` says how to read it."""

@@ -125,3 +125,33 @@ IDS = {
     "tenantMerge.other": "Tenant",
     "tenantSucceed.other": "Tenant",
 }
+
+_FOUR_EYES = " ".join(
+    f"{kind}=SECURITY"
+    for kind in ("NATIONAL", "PROVINCE", "CITY", "COUNTY", "TOWNSHIP", "PARK", "RESCUE_TEAM", "AGENCY")
+)
+STEPS = {
+    # identity study 1.6 and handbook 0.4; PENDING becomes ACTIVE by the slip alone, nobody takes that step
+    "MEMBERSHIP": f"""
+        NEW        propose       PROPOSED   member.propose  EVERY=ADMIN
+        PROPOSED   approve       PENDING    member.approve  {_FOUR_EYES} ENTERPRISE=HEAD other
+        PROPOSED   refuse        REFUSED    member.approve  {_FOUR_EYES} ENTERPRISE=HEAD other
+        PROPOSED   end           ENDED      member.end      EVERY=ADMIN
+        PENDING    issue-slip    PENDING    member.propose  EVERY=ADMIN
+        PENDING    issue-slip    PENDING    member.slip     COUNTY=ACCEPTOR ENTERPRISE=ADMIN
+        PENDING    end           ENDED      member.end      EVERY=ADMIN
+        ACTIVE     suspend       SUSPENDED  member.decide   EVERY=ADMIN
+        ACTIVE     change-roles  ACTIVE     member.decide   EVERY=ADMIN
+        ACTIVE     end           ENDED      member.end      EVERY=ADMIN
+        SUSPENDED  resume        ACTIVE     member.decide   EVERY=ADMIN
+        SUSPENDED  end           ENDED      member.end      EVERY=ADMIN
+    """,
+}
+"""Who may take which step; :mod:`tests.modules.steps` says how to read it."""
+
+GIVERS = {
+    # sort of grant: who gives it, whose rows it opens, who reads by it (decision 16)
+    "scope_grant": ("ENTERPRISE COUNTY", "ENTERPRISE", "AGENCY"),
+    "incident_call": ("COUNTY CITY PROVINCE", "ENTERPRISE", "RESCUE_TEAM"),
+    "hosting": ("COUNTY CITY", "COUNTY", "AGENCY"),
+}

@@ -167,7 +167,7 @@ async def approve(
     """
     policies.may(policies.REGISTRATION, policies.APPROVE, ctx.acting)
     registration = await locked(ctx, Registration, registration_id, expected_version)
-    step(policies.REGISTRATION, registration.state, policies.APPROVE, ctx.acting)
+    decision = step(policies.REGISTRATION, registration.state, policies.APPROVE, ctx.acting)
     place = await _own_place(ctx, registration)
     park = park_id or registration.park_id
     if park is not None:
@@ -179,7 +179,7 @@ async def approve(
     await record(ctx, enterprise, "CREATE", {}, {"name": registration.name, "credit_code": registration.credit_code})
     await file.refresh(ctx, enterprise)
     slip = await _new_user(ctx, registration, owner_key)
-    await _decided(ctx, registration, "APPROVED", enterprise_id=enterprise_id, kind="NEW")
+    await _decided(ctx, registration, decision.target, enterprise_id=enterprise_id, kind="NEW")
     await announce(ctx, "enterprise.approved", enterprise_id, owner_key=owner_key)
     return Opened(registration_id, enterprise_id, slip)
 
@@ -192,7 +192,7 @@ async def confirm_claim(ctx: WriteContext, registration_id: UUID, expected_versi
     """
     policies.may(policies.REGISTRATION, policies.CONFIRM_CLAIM, ctx.acting)
     registration = await locked(ctx, Registration, registration_id, expected_version)
-    step(policies.REGISTRATION, registration.state, policies.CONFIRM_CLAIM, ctx.acting)
+    decision = step(policies.REGISTRATION, registration.state, policies.CONFIRM_CLAIM, ctx.acting)
     enterprise = await _claimed(ctx, registration)
     if enterprise is None:
         raise Fault(errors.REGISTRATION_NO_ENTERPRISE, ("id",), creditCode=registration.credit_code)
@@ -201,7 +201,7 @@ async def confirm_claim(ctx: WriteContext, registration_id: UUID, expected_versi
         await record(ctx, enterprise, "EDIT", {"status": enterprise.status}, {"status": entry.target})
         await change(ctx, enterprise, status=entry.target, claimed_at=ctx.now)
     slip = await _new_user(ctx, registration, enterprise.owner_key)
-    await _decided(ctx, registration, "CLAIM_CONFIRMED", enterprise_id=enterprise.id, kind="CLAIM")
+    await _decided(ctx, registration, decision.target, enterprise_id=enterprise.id, kind="CLAIM")
     await announce(ctx, "enterprise.claimed", enterprise.id, owner_key=enterprise.owner_key)
     return Opened(registration_id, enterprise.id, slip)
 
@@ -222,8 +222,8 @@ async def refuse(ctx: WriteContext, registration_id: UUID, expected_version: int
     """
     policies.may(policies.REGISTRATION, policies.REFUSE, ctx.acting)
     registration = await locked(ctx, Registration, registration_id, expected_version)
-    step(policies.REGISTRATION, registration.state, policies.REFUSE, ctx.acting)
-    await _decided(ctx, registration, "REFUSED", reason=clean(reason, ("reason",)))
+    decision = step(policies.REGISTRATION, registration.state, policies.REFUSE, ctx.acting)
+    await _decided(ctx, registration, decision.target, reason=clean(reason, ("reason",)))
     return registration_id
 
 
