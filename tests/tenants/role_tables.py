@@ -50,10 +50,10 @@ def own(kind: str) -> Node:
 def role_differences() -> Iterator[str]:
     """Yield what a role may do otherwise than typed."""
     for kind in KINDS:
-        table = roles.ROLES.get(Kind(kind), {})
-        for role in sorted({*table, *ROLES[kind]}):
+        there = set(roles.ROLES.get(Kind(kind), ()))
+        for role in sorted({*there, *ROLES[kind]}):
             right = ROLES[kind].get(role)
-            if right is None or role not in table:
+            if right is None or role not in there:
                 yield f"{kind} {role}: typed {right}"
                 continue
             found = roles.capabilities(Kind(kind), [role])

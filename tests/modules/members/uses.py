@@ -1,5 +1,8 @@
 """One use case for each entry of the slice's transition table."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from app.kit.ids import uuid7
 from app.modules.members import service
 from tests.conftest import Clone
@@ -8,14 +11,14 @@ from tests.factories.members import calling, create_membership
 from tests.modules.used import Case, Entry, Prepared
 from tests.world import World, tenant_id
 
-_CALLS = {
-    "approve": (service.approve,),
-    "refuse": (service.refuse, "兼职"),
-    "end": (service.end, "调离"),
-    "issue-slip": (service.issue_slip,),
-    "suspend": (service.suspend, "离岗"),
-    "resume": (service.resume,),
-    "change-roles": (service.change_roles, ["LEADER"]),
+_CALLS: dict[str, tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]] = {
+    "approve": (service.approve, ()),
+    "refuse": (service.refuse, ("兼职",)),
+    "end": (service.end, ("调离",)),
+    "issue-slip": (service.issue_slip, ()),
+    "suspend": (service.suspend, ("离岗",)),
+    "resume": (service.resume, ()),
+    "change-roles": (service.change_roles, (["LEADER"],)),
 }
 
 
@@ -28,7 +31,7 @@ def _case(state: str, action: str, capability: str, who: str = "county_2", role:
             return caller, calling(service.propose, service.NewMember(tenant_id("D112"), "王安", ("OFFICER",)))
         tenant = world.actors[who].tenant
         member = await create_membership(clone.admin, world, str(tenant), state=state, proposed_by=uuid7())
-        function, *more = _CALLS[action]
+        function, more = _CALLS[action]
         return caller, calling(function, member, 1, *more)
 
     return Case("members.MEMBERSHIP", entry, prepare)
