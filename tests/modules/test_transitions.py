@@ -78,4 +78,4 @@ def test_a_line_is_read_as_it_is_typed() -> None:
     assert (one.source, one.action, one.target, one.capability, one.other) == (
         "OPEN", "close", "CLOSED", "thing.close", True,
     )  # fmt: skip
-    assert one.who == {**dict.fromkeys(KINDS, {"C"}), "PARK": {"D"}}
+    assert one.who == {kind: {"D"} if kind == "PARK" else {"C"} for kind in KINDS}
