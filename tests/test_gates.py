@@ -125,7 +125,8 @@ async def test_the_migrations_go_down_and_up_again(fresh_db: Clone) -> None:
 async def other(pg: Server, template_db: str) -> AsyncIterator[Clone]:
     """A second installation on the same cluster, under another prefix, beside the default one."""
     assert template_db
-    prefix, name = "other", f"other_{uuid.uuid4().hex[:10]}"
+    prefix = f"other{uuid.uuid4().hex[:8]}"  # roles belong to the cluster, which several runs may share
+    name = f"{prefix}_db"
     settings = replace(pg.settings, prefix=prefix)
     await migrate.prepare(settings, name)
     admin, db = await pg.admin(name), open_database(settings, name)
@@ -143,13 +144,13 @@ async def test_an_installation_under_another_prefix_names_nobody_of_the_first(pg
     first = re.compile(rf"\b(anlan|{pg.settings.prefix})_(owner|definer|{'|'.join(all_logins())})\b")
     for what, lines in (await catalog(other.admin)).items():
         assert [line for line in lines if first.search(line)] == [], what
-    assert await violations(other.admin, Base.metadata, "other") == []
+    assert await violations(other.admin, Base.metadata, other.prefix) == []
     policies = await other.admin.fetch("SELECT DISTINCT unnest(roles)::text AS role FROM pg_policies")
-    assert {row["role"].partition("_")[0] for row in policies} == {"other"}
+    assert {row["role"].partition("_")[0] for row in policies} == {other.prefix}
 
 
 async def test_an_installation_under_another_prefix_works(pg: Server, other: Clone) -> None:
-    await load_world(other.admin, "other")
+    await load_world(other.admin, other.prefix)
     world = await World.read(other.admin)
     county = next(actor for actor in ACTORS if actor.name == "county_1")
     async with other.db.read("county", world.claims(county)) as session:
@@ -157,7 +158,7 @@ async def test_an_installation_under_another_prefix_works(pg: Server, other: Clo
         rows = await connection.exec_driver_sql("SELECT DISTINCT county_key FROM app.tenant")
         assert [row[0] for row in rows] == [world.keys["D111"]]
         user = await connection.exec_driver_sql("SELECT session_user::text")
-        assert user.scalar_one() == "other_county"
+        assert user.scalar_one() == f"{other.prefix}_county"
     address = _address(other.settings, other.name)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
         await asyncpg.connect(
