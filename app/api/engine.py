@@ -6,7 +6,7 @@ again on graphql-core, which says where. Mutations never take it and are never r
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -182,7 +182,7 @@ class Engine:
             operation_name=operation.node.name.value if operation.node.name else None,
             hide_suggestions=True,
         )
-        result = await cast("Awaitable[ExecutionResult]", made) if not isinstance(made, ExecutionResult) else made
+        result = await made if not isinstance(made, ExecutionResult) else made
         shown: dict[str, Any] = {"data": result.data}
         codes: tuple[str, ...] = ()
         status = 200
@@ -222,7 +222,7 @@ class Engine:
         return top.ApiError(top.INVALID_REQUEST, translate(code, ctx.locale), reason=code)
 
     def _refuse(self, ctx: RequestContext, found: Any, cost: int | None = None, budget: int | None = None) -> Answer:
-        return refusal(found, ctx.request_id, ctx.locale, self.limits.seconds, cost, budget)
+        return refusal(found, ctx.request_id, ctx.locale, self.limits.seconds, cost=cost, budget=budget)
 
 
 class MutationByGetError(Exception):
@@ -230,7 +230,7 @@ class MutationByGetError(Exception):
 
 
 def refusal(
-    found: Any, request_id: str, locale: str, seconds: int, cost: int | None = None, budget: int | None = None
+    found: Any, request_id: str, locale: str, seconds: int, *, cost: int | None = None, budget: int | None = None
 ) -> Answer:
     """Return the answer of a request of which nothing was executed."""
     shown = top.present(found, request_id, locale, seconds)

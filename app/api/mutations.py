@@ -55,7 +55,7 @@ class MutationRunner:
     bindings: Bindings
     auditor: Auditor | None = None
 
-    async def run(self, ctx: RequestContext, mark: MutationMark, name: str, info: Any, given: Any) -> PayloadData:
+    async def run(self, ctx: RequestContext, mark: MutationMark, name: str, info: Any, given: Any) -> PayloadData:  # noqa: ARG002 - the port's form
         """Run one root field and return what its payload's fields read.
 
         Raises:

@@ -74,7 +74,7 @@ def _merge(name: str, description: str, parts: Sequence[type[Any]]) -> type[Any]
     owner: dict[str, str] = {}
     problems: list[str] = []
     for part in parts:
-        for field in part.__strawberry_definition__.fields:  # type: ignore[attr-defined]
+        for field in part.__strawberry_definition__.fields:
             if field.python_name in owner:
                 problems.append(f"{name}.{field.python_name}: both in {owner[field.python_name]} and {part.__name__}")
             owner[field.python_name] = part.__name__

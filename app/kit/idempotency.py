@@ -131,12 +131,12 @@ async def begin(session: WriteSession, key: Key) -> Replay | None:
     await _as(session, key)
     values = {name: getattr(key, name) for name in ("person_id", "operation", "client_mutation_id", "input_hash")}
     taken = insert(Attempt).values(id=uuid7(), **values)
-    taken = taken.on_conflict_do_update(
+    claim = taken.on_conflict_do_update(
         index_elements=["person_id", "operation", "client_mutation_id"],
         set_={"input_hash": key.input_hash, "object_id": None, "outcome": {}, "created_at": func.now()},
         where=Attempt.created_at < func.now() - KEPT,
     ).returning(Attempt.id)
-    mine = await session.scalar(taken)
+    mine = await session.scalar(claim)
     found = None
     if mine is None:
         found = (await session.execute(select(Attempt).where(*_same(key)))).scalar_one()

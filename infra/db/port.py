@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-
 from infra.db.session import ReadSession, WriteSession
 
 Claims = Mapping[str, str]

@@ -148,7 +148,7 @@ class ToyClient:
             denied=self._deny,
         )
         self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(RequestFrame(self.endpoint)),  # type: ignore[arg-type]
+            transport=httpx.ASGITransport(RequestFrame(self.endpoint)),
             base_url="http://toy",
         )
 

@@ -12,11 +12,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import orjson
 import pytest
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -62,7 +63,18 @@ def toy_server() -> Iterator[Path]:
     if as_user:
         shutil.chown(folder, "nobody")
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder, **as_user}
-    initdb = [BIN / "initdb", "-D", data, "-U", "boss", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+    initdb: list[Path | str] = [
+        BIN / "initdb",
+        "-D",
+        data,
+        "-U",
+        "boss",
+        "--auth=trust",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+    ]
     subprocess.run(initdb, check=True, **quiet)
     options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c max_connections=60"
     pg_ctl: list[Path | str] = [BIN / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
@@ -89,9 +101,9 @@ async def _create(folder: Path) -> None:
         for index in sorted(table.indexes, key=lambda one: str(one.name)):
             await admin.execute(str(CreateIndex(index).compile(dialect=dialect)))
     await admin.execute("CREATE SCHEMA app")
-    attempts = Attempt.__table__
+    attempts = cast("Table", Attempt.__table__)
     await admin.execute(str(CreateTable(attempts).compile(dialect=dialect)))
-    for statement in [*ddl(attempts), *(f"GRANT USAGE ON SCHEMA app TO anlan_{login}" for login in toy.LOGINS)]:  # type: ignore[arg-type]
+    for statement in [*ddl(attempts), *(f"GRANT USAGE ON SCHEMA app TO anlan_{login}" for login in toy.LOGINS)]:
         await admin.execute(statement)
     for statement in toy.statements():
         await admin.execute(statement)

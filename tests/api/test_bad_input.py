@@ -63,7 +63,7 @@ class Place:
         watcher = await self.pg.admin(self.clone.name)
         try:
             query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'"
-            while not await watcher.fetchval(query, self.clone.name):  # noqa: ASYNC110 - the server tells nobody
+            while not await watcher.fetchval(query, self.clone.name):
                 await asyncio.sleep(0.005)
         finally:
             await watcher.close()

@@ -210,7 +210,7 @@ async def _rename(ctx: Any, given: Any) -> UUID:
     if row.version != given.expected_version:
         raise ConflictFault(row.version)
     row.name, row.version = given.name, row.version + 1
-    return row.id
+    return UUID(str(row.id))
 
 
 async def _add(ctx: Any, given: Any) -> UUID:
@@ -230,7 +230,7 @@ async def _add(ctx: Any, given: Any) -> UUID:
             raise NotPermittedFault("firm.add")
         case "bug":
             raise RuntimeError("secret detail")
-    return row.id
+    return UUID(str(row.id))
 
 
 @strawberry.type(description="Changes of the toy.")
@@ -262,8 +262,7 @@ def statements() -> list[str]:
         "licence": ("county",),
     }.items():
         made.append(f"ALTER TABLE toy.{table} ENABLE ROW LEVEL SECURITY")
-        for login in LOGINS:
-            made.append(f"GRANT SELECT ON toy.{table} TO anlan_{login}")
+        made.extend(f"GRANT SELECT ON toy.{table} TO anlan_{login}" for login in LOGINS)
         for login in columns:
             made.append(f"GRANT INSERT, UPDATE ON toy.{table} TO anlan_{login}")
             made.append(f"CREATE POLICY {login} ON toy.{table} TO anlan_{login} USING ({login}_key = {claim})")

@@ -173,8 +173,8 @@ class _Builder:
         self.names: dict[type[Any], str] = {}
         for type_name, kind in schema.type_map.items():
             origin = python_class(kind) if isinstance(kind, GraphQLObjectType) else None
-            if origin is not None and "__anlan_bound__" in vars(origin):
-                self.bound[type_name] = (kind, origin.__anlan_bound__)  # type: ignore[arg-type]
+            if isinstance(kind, GraphQLObjectType) and origin is not None and "__anlan_bound__" in vars(origin):
+                self.bound[type_name] = (kind, vars(origin)["__anlan_bound__"])
                 self.names[origin] = type_name
 
     def build(self) -> Bindings:
@@ -322,7 +322,7 @@ class _Builder:
             raise TypeError("an edge is nullable: its row may be hidden from the caller")
         target = self._target(graphql_field)
         other: Mapper[Any] = inspect(self.bound[target][1].model)
-        own = issubclass(mapper.class_, mark.key.class_)
+        own = issubclass(mapper.class_, mark.key.parent.class_)
         if own:
             pairs = _pairs(mapper, mark.key, other)
             column = mapper.columns[mark.key.key]

@@ -19,6 +19,7 @@ from graphql import (
     GraphQLSchema,
     GraphQLSkipDirective,
     InlineFragmentNode,
+    NamedTypeNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -217,7 +218,8 @@ class _Compiler:
                     continue
                 visited.add(node.name.value)
                 fragment = self.fragments[node.name.value]
-                condition, inner = fragment.type_condition, fragment.selection_set
+                condition: NamedTypeNode | None = fragment.type_condition
+                inner = fragment.selection_set
             elif isinstance(node, InlineFragmentNode):
                 condition, inner = node.type_condition, node.selection_set
             else:

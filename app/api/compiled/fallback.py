@@ -43,29 +43,28 @@ def decode(text: str | bytes | None) -> Any:
 
 def install(schema: GraphQLSchema, bindings: Bindings) -> None:
     """Give every bound field of a schema its resolver."""
-    query = schema.query_type
-    for field_name in bindings.root:
-        if query is not None:
-            query.fields[field_name].resolve = _root(bindings)
+    if schema.query_type is not None:
+        for field_name in bindings.root:
+            schema.query_type.fields[field_name].resolve = _root(bindings)
     for type_name, kind in schema.type_map.items():
         if isinstance(kind, GraphQLInterfaceType) and type_name == "Node":
             kind.resolve_type = lambda source, _info, _kind: source[TYPE_KEY]
-        if not isinstance(kind, GraphQLObjectType):
-            continue
-        if type_name in bindings.sources:
-            kind.is_type_of = None
-            for field_name, field in kind.fields.items():
-                binding = bindings.of(type_name, field_name)
-                if isinstance(binding, ComputedBinding):
-                    field.resolve = _computed(field.resolve)
-                else:
-                    field.resolve = _by_key
-        elif _is_payload(kind):
-            for field in kind.fields.values():
-                field.resolve = _payload_field(field)
-        elif _is_shared(kind):
-            for field in kind.fields.values():
-                field.resolve = _by_key
+        elif isinstance(kind, GraphQLObjectType):
+            _install_type(type_name, kind, bindings)
+
+
+def _install_type(type_name: str, kind: GraphQLObjectType, bindings: Bindings) -> None:
+    bound = type_name in bindings.sources
+    if bound:
+        kind.is_type_of = None
+    payload, shared = _is_payload(kind), _is_shared(kind)
+    for field_name, field in kind.fields.items():
+        if bound and isinstance(bindings.of(type_name, field_name), ComputedBinding):
+            field.resolve = _computed(field.resolve)
+        elif bound or shared:
+            field.resolve = _by_key
+        elif payload:
+            field.resolve = _payload_field(field)
 
 
 def _is_shared(kind: GraphQLObjectType) -> bool:
@@ -86,20 +85,20 @@ def _payload_field(field: GraphQLField) -> Any:
     if default is strawberry.UNSET or default is dataclasses.MISSING:
         default = None
 
-    def resolver(source: PayloadData, info: GraphQLResolveInfo, **_: Any) -> Any:
+    def resolver(source: PayloadData, info: GraphQLResolveInfo[Any], **_: Any) -> Any:
         if result:
-            return source.objects.get(info.path.key)
+            return source.objects.get(str(info.path.key))
         return source.errors if name == "errors" else source.values.get(name, default)
 
     return resolver
 
 
-def _by_key(source: Any, info: GraphQLResolveInfo, **_: Any) -> Any:
+def _by_key(source: Any, info: GraphQLResolveInfo[Any], **_: Any) -> Any:
     return source.get(info.path.key) if isinstance(source, dict) else getattr(source, info.field_name)
 
 
 def _computed(resolve: Any) -> Any:
-    def resolver(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+    def resolver(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         needs = source.get(info.path.key) if isinstance(source, dict) else None
         return resolve(source if needs is None else Needs(needs), info, **arguments)
 
@@ -107,7 +106,7 @@ def _computed(resolve: Any) -> Any:
 
 
 def _root(bindings: Bindings) -> Any:
-    async def resolver(_source: Any, info: GraphQLResolveInfo, **_: Any) -> Any:
+    async def resolver(_source: Any, info: GraphQLResolveInfo[Any], **_: Any) -> Any:
         document = Document(info.schema, bindings, info.fragments, bindings.blind(info.context.caller.login))
         variables = info.variable_values.coerced
         plan = compile_field(document, info.field_nodes, variables)

@@ -146,7 +146,9 @@ class Documents:
         except GraphQLError as fault:
             return Refusal((fault,))
         except RecursionError:
-            return Refusal((GraphQLError("the document is nested too deeply", extensions={"code": "LIMIT"}),), True)
+            return Refusal(
+                (GraphQLError("the document is nested too deeply", extensions={"code": "LIMIT"}),), limit=True
+            )
         cursors = _Cursors()
         visit(document, cursors)
         coercer = Coercer(self.schema, node, frozenset(cursors.found))

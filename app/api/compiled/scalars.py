@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import types as sql_types
 from sqlalchemy.dialects import postgresql
 
-_DIALECT = postgresql.dialect()
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _FAMILIES = {
     "SMALLINT": "int",
     "INTEGER": "int",
@@ -33,7 +33,7 @@ ALIASES = {"integer": "int", "timestamp with time zone": "timestamptz", "double 
 
 
 def family(kind: sql_types.TypeEngine[Any]) -> str:
-    """Return the family of a column's type: ``text``, ``int``, ``text[]`` …
+    """Return the family of a column's type: ``text``, ``int``, ``text[]`` and so on.
 
     Raises:
         TypeError: the API has no form for it.

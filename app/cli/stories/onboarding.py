@@ -92,7 +92,7 @@ def _draw_form(story: Story, stage: Stage) -> dict[str, Any]:
     trade, industry = story.dice.choice(_TRADES)
     body = "".join(story.dice.choice(_LETTERS) for _ in range(8))
     region = story.dice.choice(tuple(uscc.FICTITIOUS_REGIONS))
-    longitude, latitude = geo.boundaries().inner_point(stage.home.ref)
+    longitude, latitude = _point_in(stage.home.ref)
     return {
         "creditCode": uscc.generate(region, body),
         "name": f"{story.dice.choice(_NAMES)}{story.dice.choice(_NAMES)}{trade}{body[:4]}有限公司",
@@ -104,6 +104,12 @@ def _draw_form(story: Story, stage: Stage) -> dict[str, Any]:
         "longitude": longitude,
         "latitude": latitude,
     }
+
+
+def _point_in(code: str) -> tuple[float, float]:
+    point = geo.boundaries().inner_point(code)
+    check(point, f"a polygon of {code}")
+    return point or (0.0, 0.0)
 
 
 async def tell(story: Story) -> None:
@@ -198,7 +204,7 @@ async def _fill_file(story: Story, user: Person, stage: Stage, enterprise_id: st
 
 
 async def _add_site(user: Person, name: str, code: str, park: str | None) -> str:
-    longitude, latitude = geo.boundaries().inner_point(code)
+    longitude, latitude = _point_in(code)
     given = {"name": name, "address": "示范路 2 号", "divisionCode": code, "park": park, "longitude": longitude,
              "latitude": latitude, "clientMutationId": str(uuid4())}  # fmt: skip
     site = (await user.do(_SITE, input=given))["site"]

@@ -66,7 +66,7 @@ _GROUPS: dict[type[Any], type[Enum]] = {}
 
 def marked(target: type[Any]) -> list[tuple[Any, Any]]:
     """Return the fields of a bound type that have a mark, each with its mark."""
-    fields = target.__strawberry_definition__.fields  # type: ignore[attr-defined]
+    fields = target.__strawberry_definition__.fields
     return [(field, field.metadata["anlan.mark"]) for field in fields if "anlan.mark" in field.metadata]
 
 
@@ -106,7 +106,7 @@ def filter_input(target: type[Any]) -> type[Any] | None:
             edge = type(mark).__name__ == "One"
             kind = LEAVES[strawberry.ID] if edge else leaf_filter(field.resolve_type())
             fields[field.python_name] = (kind, f"On `{graphql_name(field)}`: {field.description}")
-        name = target.__strawberry_definition__.name  # type: ignore[attr-defined]
+        name = target.__strawberry_definition__.name
         text = f"Which rows of {name}: every condition must hold."
         _FILTERS[target] = _make_input(f"{name}Filter", text, fields) if fields else None
     return _FILTERS[target]
@@ -147,5 +147,10 @@ def group_enum(target: type[Any]) -> type[Enum]:
 
 
 def _make_enum(target: type[Any], suffix: str, text: str, members: dict[str, Any]) -> type[Enum]:
-    name = target.__strawberry_definition__.name  # type: ignore[attr-defined]
-    return strawberry.enum(Enum(f"{name}{suffix}", members), name=f"{name}{suffix}", description=f"{text} {name}.")
+    name = target.__strawberry_definition__.name
+    made: type[Enum] = strawberry.enum(
+        Enum(f"{name}{suffix}", members),  # type: ignore[arg-type]
+        name=f"{name}{suffix}",
+        description=f"{text} {name}.",
+    )
+    return made

