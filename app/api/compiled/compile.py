@@ -39,7 +39,9 @@ from app.api.compiled.binding import (
     Source,
 )
 from app.api.compiled.filters import conditions
-from app.api.compiled.paging import Order, Page, casted, order_of, page_of, position
+from app.api.compiled.lists import ConnectionSql
+from app.api.compiled.paging import Order, Page, order_of, page_of
+from app.api.compiled.rows import Row, concat, sets_of, where_sql
 from app.api.compiled.scalars import key_text, literal, name
 from app.api.compiled.values import ABSENT, Getter, InputFaultError, Val, Variables, constant, from_ast, prefix_of
 from app.kit.gql.marks import MAX_IDS
@@ -47,12 +49,9 @@ from app.kit.ids import parse_global_id
 
 CLAIMS = ("app.key", "app.person", "app.today")
 """Claims of a compiled read, its first parameters, in this order."""
-SATURATED = 100_000
-"""Up to here ``totalCount`` is exact."""
 GROUPS = 1_000
 TYPE_KEY = "~type"
 """Key of an object's type in the fallback's JSON; no response key can have this name."""
-_MAX_ARGUMENTS = 90
 
 
 class NotCompilableError(Exception):
@@ -95,7 +94,7 @@ def compile_operation(document: Document, operation: OperationDefinitionNode, va
     """
     if operation.operation is not OperationType.QUERY or operation.directives:
         raise NotCompilableError(operation.operation.value)
-    compiler = _Compiler(document, variables, fallback=False)
+    compiler = Compiler(document, variables, fallback=False)
     query = document.schema.query_type
     if query is None:
         raise NotCompilableError("no query type")
@@ -103,13 +102,13 @@ def compile_operation(document: Document, operation: OperationDefinitionNode, va
     for key, nodes in compiler.collect(query, [operation.selection_set]).items():
         value = literal('"Query"') if nodes[0].name.value == "__typename" else compiler.root(nodes)
         parts += [literal(("," if parts else '{"data":{') + key_text(key)), value]
-    body = _concat([*parts, literal("}}")])
+    body = concat([*parts, literal("}}")])
     return Plan(_statement(f"convert_to({body},'UTF8')"), tuple(compiler.binds))
 
 
 def compile_field(document: Document, nodes: Sequence[FieldNode], variables: Variables) -> Plan:
     """Compile one bound root field for the fallback; its value is JSON text, Python resolvers left out."""
-    compiler = _Compiler(document, variables, fallback=True)
+    compiler = Compiler(document, variables, fallback=True)
     return Plan(_statement(compiler.root(list(nodes))), tuple(compiler.binds))
 
 
@@ -117,7 +116,7 @@ def compile_object(
     document: Document, type_name: str, nodes: Sequence[FieldNode], row_id: Any, variables: Variables
 ) -> Plan:
     """Compile the selection of one object of a known id, for payloads; its value is JSON text or ``null``."""
-    compiler = _Compiler(document, variables, fallback=True)
+    compiler = Compiler(document, variables, fallback=True)
     value = compiler.object_by_id(type_name, constant(row_id), list(nodes), raw=True)
     return Plan(_statement(value), tuple(compiler.binds))
 
@@ -126,7 +125,7 @@ def collect_fields(
     document: Document, kind: GraphQLObjectType, nodes: Sequence[FieldNode], variables: Variables
 ) -> dict[str, list[FieldNode]]:
     """Return the fields selected below some nodes, by response key."""
-    return _Compiler(document, variables, fallback=True).collect(kind, _sets(nodes))
+    return Compiler(document, variables, fallback=True).collect(kind, sets_of(nodes))
 
 
 def _statement(value: str) -> str:
@@ -134,54 +133,9 @@ def _statement(value: str) -> str:
     return f"SELECT CASE WHEN {claims} THEN {value} END"
 
 
-def _concat(parts: Sequence[str]) -> str:
-    """Join SQL texts; PostgreSQL takes at most 100 arguments, so long ones nest."""
-    merged: list[str] = []
-    for part in parts:
-        if merged and _plain(part) and _plain(merged[-1]):
-            merged[-1] = merged[-1][:-1] + part[1:]
-        else:
-            merged.append(part)
-    if len(merged) == 1:
-        return merged[0]
-    while len(merged) > _MAX_ARGUMENTS:
-        chunks = [merged[i : i + _MAX_ARGUMENTS] for i in range(0, len(merged), _MAX_ARGUMENTS)]
-        merged = [f"concat({','.join(chunk)})" for chunk in chunks]
-    return f"concat({','.join(merged)})"
+class Compiler:
+    """Builds one statement: walks the document, collects parameters, asks the bindings for names."""
 
-
-def _plain(part: str) -> bool:
-    """Whether the text is one quoted literal (ours hold no quote inside)."""
-    return part[0] == "'" and part.find("'", 1) == len(part) - 1
-
-
-class _Row:
-    """A row under construction: the inner SELECT holds only what the outer expressions name."""
-
-    def __init__(self, number: int) -> None:
-        self.inner, self.outer = f"s{number}", f"t{number}"
-        self._columns: dict[str, str] = {}
-
-    def column(self, column: str) -> str:
-        quoted = name(column)
-        self._columns.setdefault(quoted, f"{self.inner}.{quoted}")
-        return f"{self.outer}.{quoted}"
-
-    def expression(self, text: str) -> str:
-        alias = f"x{len(self._columns)}"
-        self._columns[alias] = f"({text.replace('{t}', self.inner)}) AS {alias}"
-        return f"{self.outer}.{alias}"
-
-    @property
-    def columns(self) -> str:
-        return ",".join(self._columns.values()) or "1"
-
-    @property
-    def names(self) -> str:
-        return "".join(f",q.{key}" for key in self._columns)
-
-
-class _Compiler:
     def __init__(self, document: Document, variables: Variables, *, fallback: bool) -> None:
         self.schema, self.bindings, self.fragments = document.schema, document.bindings, document.fragments
         self.variables = variables
@@ -260,9 +214,9 @@ class _Compiler:
         self.binds.append(getter)
         return f"${len(self.binds) + len(CLAIMS)}::{cast}"
 
-    def row(self) -> _Row:
+    def row(self) -> Row:
         self._rows += 1
-        return _Row(self._rows)
+        return Row(self._rows)
 
     # -- root fields ----------------------------------------------------------------------------
 
@@ -325,14 +279,14 @@ class _Compiler:
 
     # -- objects --------------------------------------------------------------------------------
 
-    def _single(self, source: Source, nodes: list[FieldNode], condition: Callable[[_Row], str]) -> str:
+    def _single(self, source: Source, nodes: list[FieldNode], condition: Callable[[Row], str]) -> str:
         row = self.row()
         value = self.object(source, row, nodes)
         where = [condition(row), *self._fixed(source, row, None)]
         inner = f"SELECT {row.columns} FROM {self.table(source)} {row.inner} WHERE {' AND '.join(where)} LIMIT 1"
         return f"coalesce((SELECT {value} FROM ({inner}) {row.outer}),'null')"
 
-    def object(self, source: Source, row: _Row, nodes: Sequence[FieldNode]) -> str:
+    def object(self, source: Source, row: Row, nodes: Sequence[FieldNode]) -> str:
         """Return the SQL of an object's JSON text over a row."""
         kind = self._kind(source.type_name)
         sets = [node.selection_set for node in nodes if node.selection_set is not None]
@@ -343,9 +297,9 @@ class _Compiler:
             value = self._field(source, kind, row, group)
             if value is not None:
                 parts += [literal(("," if parts else "{") + key_text(key)), value]
-        return _concat([*parts, literal("}" if parts else "{}")])
+        return concat([*parts, literal("}" if parts else "{}")])
 
-    def _field(self, source: Source, kind: GraphQLObjectType, row: _Row, nodes: list[FieldNode]) -> str | None:
+    def _field(self, source: Source, kind: GraphQLObjectType, row: Row, nodes: list[FieldNode]) -> str | None:
         field_name = nodes[0].name.value
         if field_name == "__typename":
             return literal(f'"{source.type_name}"')
@@ -363,10 +317,10 @@ class _Compiler:
                 for attr, column in needs:
                     head = ("," if parts else "{") + key_text(attr)
                     parts += [literal(head), self._column(column, row)]
-                return _concat([*parts, literal("}" if parts else "{}")])
+                return concat([*parts, literal("}" if parts else "{}")])
         raise NotCompilableError(f"{source.type_name}.{field_name} is a Python resolver")
 
-    def _column(self, binding: ColumnBinding, row: _Row) -> str:
+    def _column(self, binding: ColumnBinding, row: Row) -> str:
         if binding.column is not None:
             value = binding.rule.sql(row.column(binding.column))
         else:
@@ -375,7 +329,7 @@ class _Compiler:
                 return f"coalesce({value},(1/{_zero(row)})::text)"
         return f"coalesce({value},'null')" if binding.nullable else value
 
-    def _one(self, binding: OneBinding, row: _Row, nodes: list[FieldNode]) -> str:
+    def _one(self, binding: OneBinding, row: Row, nodes: list[FieldNode]) -> str:
         target = self.bindings.sources[binding.target]
         pairs = [(row.column(own), other) for own, other in binding.pairs]
         return self._single(
@@ -393,9 +347,9 @@ class _Compiler:
         target, row = self.bindings.sources[binding.target], self.row()
         tests = [f"{row.inner}.{name(other)} = {alias}.{name(own)}" for own, other in binding.pairs]
         tests += self._fixed(target, row, None)
-        return f"EXISTS (SELECT FROM {self.table(target)} {row.inner}{_where(tests)})"
+        return f"EXISTS (SELECT FROM {self.table(target)} {row.inner}{where_sql(tests)})"
 
-    def _grouped(self, source: Source, column: ColumnBinding, row: _Row) -> str:
+    def _grouped(self, source: Source, column: ColumnBinding, row: Row) -> str:
         """Return what rows are counted by: as the field shows it, an edge to a hidden row counts as null."""
         value = f"{row.inner}.{name(column.column or '')}"
         for edge in source.fields.values():
@@ -403,7 +357,7 @@ class _Compiler:
                 return f"CASE WHEN {self.seen(edge, row.inner)} THEN {value} END"
         return value
 
-    def _fixed(self, source: Source, row: _Row, extra: str | None) -> list[str]:
+    def _fixed(self, source: Source, row: Row, extra: str | None) -> list[str]:
         """Return the reviewed conditions of a type and of a mark."""
         if source.type_name in self.blind:
             return []
@@ -414,7 +368,7 @@ class _Compiler:
     def _many(
         self,
         binding: ManyBinding,
-        parent: _Row | None,
+        parent: Row | None,
         field: GraphQLField,
         arguments: dict[str, Val],
         nodes: list[FieldNode],
@@ -423,25 +377,25 @@ class _Compiler:
         order = order_of(source, arguments.get("order", ABSENT))
         joins = [(parent.column(own), other) for own, other in binding.pairs] if parent else []
 
-        def where(row: _Row) -> list[str]:
+        def where(row: Row) -> list[str]:
             joined = [f"{row.inner}.{name(other)} = {own}" for own, other in joins]
             return [*joined, *self._fixed(source, row, binding.where), *filtered(row)]
 
-        def filtered(row: _Row) -> list[str]:
+        def filtered(row: Row) -> list[str]:
             return conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind, self.seen)
 
         if not binding.paged:
             page = page_of(arguments, binding.limit, binding.limit)
             return self._list(source, order, page, where, nodes)
         page = page_of(arguments)
-        return _Connection(self, source, order, page, where).sql(get_named_type(field.type), nodes)
+        return ConnectionSql(self, source, order, page, where).sql(get_named_type(field.type), nodes)
 
     def _list(
         self,
         source: Source,
         order: Order,
         page: Page,
-        where: Callable[[_Row], list[str]],
+        where: Callable[[Row], list[str]],
         nodes: list[FieldNode],
     ) -> str:
         row = self.row()
@@ -449,7 +403,7 @@ class _Compiler:
         tests = where(row)
         limit = self.bind(page.size, "int8")
         inner = (
-            f"SELECT {row.columns} FROM {self.table(source)} {row.inner}{_where(tests)} "
+            f"SELECT {row.columns} FROM {self.table(source)} {row.inner}{where_sql(tests)} "
             f"ORDER BY {order.sql(row.inner, reverse=False)} LIMIT {limit}"
         )
         return f"(SELECT coalesce('['||string_agg({value},',')||']','[]') FROM ({inner}) {row.outer})"
@@ -473,167 +427,17 @@ class _Compiler:
         }
         for name_, group in self.collect(kind, sets).items():
             parts += [literal(("," if parts else "{") + key_text(name_)), values[group[0].name.value]]
-        value = _concat([*parts, literal("}" if parts else "{}")])
+        value = concat([*parts, literal("}" if parts else "{}")])
         tests = [*self._fixed(source, row, binding.where)]
         tests += conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind, self.seen)
         inner = (
             f"SELECT {self._grouped(source, column, row)} AS k,count(*) AS n FROM {self.table(source)} {row.inner}"
-            f"{_where(tests)} GROUP BY 1 ORDER BY 2 DESC,1 LIMIT {GROUPS}"
+            f"{where_sql(tests)} GROUP BY 1 ORDER BY 2 DESC,1 LIMIT {GROUPS}"
         )
         return f"(SELECT coalesce('['||string_agg({value},',')||']','[]') FROM ({inner}) {row.outer})"
 
 
-class _Connection:
-    """One connection: a page of rows, counted and numbered only where the selection asks for it."""
-
-    def __init__(
-        self,
-        compiler: _Compiler,
-        source: Source,
-        order: Order,
-        page: Page,
-        where: Callable[[_Row], list[str]],
-    ) -> None:
-        self.compiler, self.source, self.order, self.page, self.where = compiler, source, order, page, where
-        self.row = compiler.row()
-        self.columns: list[Callable[[bool], str]] = []
-        self.counted = False
-        self.size = ""
-
-    def sql(self, kind: Any, nodes: list[FieldNode]) -> str:
-        """Return the SQL of the connection's JSON text."""
-        compiler = self.compiler
-        parts: list[str] = []
-        for key, group in compiler.collect(kind, _sets(nodes)).items():
-            parts += [literal(("," if parts else "{") + key_text(key)), self._value(kind, group)]
-        text = _concat([*parts, literal("}" if parts else "{}")])
-        tables: list[str] = []
-        if self.columns:
-            numbered = bool(self.size) or self.page.backward
-            rows = self._rows(numbered=numbered)
-            columns = ",".join(f"{make(numbered)} AS v{i}" for i, make in enumerate(self.columns))
-            tables.append(f"(SELECT {columns} FROM {rows} {self.row.outer}) a{self.row.outer}")
-        if self.counted:
-            row = compiler.row()
-            table = self.compiler.table(self.source)
-            inner = f"SELECT 1 FROM {table} {row.inner}{_where(self.where(row))} LIMIT {SATURATED + 1}"
-            tables.append(f"(SELECT count(*) AS n FROM ({inner}) q) c{self.row.outer}")
-        return f"(SELECT {text} FROM {','.join(tables)})" if tables else text
-
-    def _value(self, kind: Any, nodes: list[FieldNode]) -> str:
-        match nodes[0].name.value:
-            case "__typename":
-                return literal(f'"{kind.name}"')
-            case "totalCount":
-                self.counted = True
-                return f"least(c{self.row.outer}.n,{SATURATED})"
-            case "totalCountIsExact":
-                self.counted = True
-                return f"(c{self.row.outer}.n <= {SATURATED})::text"
-            case "nodes":
-                return self._aggregate(self.compiler.object(self.source, self.row, nodes))
-            case "edges":
-                return self._aggregate(self._edge(get_named_type(kind.fields["edges"].type), nodes))
-            case _:
-                return self._page_info(get_named_type(kind.fields["pageInfo"].type), nodes)
-
-    def _edge(self, kind: Any, nodes: list[FieldNode]) -> str:
-        parts: list[str] = []
-        for key, group in self.compiler.collect(kind, _sets(nodes)).items():
-            match group[0].name.value:
-                case "cursor":
-                    value = self.order.cursor(self.row.column)
-                case "node":
-                    value = self.compiler.object(self.source, self.row, group)
-                case _:
-                    value = literal(f'"{kind.name}"')
-            parts += [literal(("," if parts else "{") + key_text(key)), value]
-        return _concat([*parts, literal("}" if parts else "{}")])
-
-    def _page_info(self, kind: Any, nodes: list[FieldNode]) -> str:
-        page, outer = self.page, self.row.outer
-        parts: list[str] = []
-        for key, group in self.compiler.collect(kind, _sets(nodes)).items():
-            match group[0].name.value:
-                case "hasNextPage" if not page.backward:
-                    value = self._more()
-                case "hasPreviousPage" if page.backward:
-                    value = self._more()
-                case "hasNextPage":
-                    value = literal(str(page.before.given).lower())
-                case "hasPreviousPage" if page.offset is not None:
-                    value = f"({self.compiler.bind(page.offset, 'int8')} > 0)::text"
-                case "hasPreviousPage":
-                    value = literal(str(page.after.given).lower())
-                case "startCursor" | "endCursor" as which:
-                    size = self._limit()
-                    edge = "1" if (which == "startCursor") != page.backward else f"least({outer}.c,{size})"
-                    chosen = f"max({self.order.cursor(self.row.column)}) FILTER (WHERE {outer}.r = {edge})"
-                    value = self._add(_always(f"coalesce({chosen},'null')"))
-                case _:
-                    value = literal(f'"{kind.name}"')
-            parts += [literal(("," if parts else "{") + key_text(key)), value]
-        return _concat([*parts, literal("}" if parts else "{}")])
-
-    def _add(self, make: Callable[[bool], str]) -> str:
-        self.columns.append(make)
-        return f"a{self.row.outer}.v{len(self.columns) - 1}"
-
-    def _more(self) -> str:
-        return self._add(_always(f"(count(*) > {self._limit()})::text"))
-
-    def _limit(self) -> str:
-        """Return the parameter of the page's size; naming it makes the inner SELECT number its rows."""
-        if not self.size:
-            self.size = self.compiler.bind(self.page.size, "int8")
-        return self.size
-
-    def _aggregate(self, value: str) -> str:
-        outer = self.row.outer
-        way = f" ORDER BY {outer}.r{' DESC' if self.page.backward else ''}"
-
-        def make(numbered: bool) -> str:  # noqa: FBT001 - one fact about the page
-            if not numbered:
-                return f"coalesce('['||string_agg({value},',')||']','[]')"
-            only = f"FILTER (WHERE {outer}.r <= {self._limit()})"
-            return f"coalesce('['||string_agg({value},','{way}) {only}||']','[]')"
-
-        return self._add(make)
-
-    def _rows(self, *, numbered: bool) -> str:
-        """Return the FROM item of the page: one row more and numbered when a page info asks for it."""
-        compiler, page, order, row = self.compiler, self.page, self.order, self.row
-        tests = self.where(row)
-        for cursor, reverse in ((page.after, False), (page.before, True)):
-            if cursor.given:
-                value, tie = position(order, cursor)
-                first = None if value is None or order.single else compiler.bind(value, casted(order.column))
-                second = compiler.bind(tie, casted(order.tie))
-                tests.append(order.beyond(row.inner, first, second, reverse=reverse))
-        limit = f"{self._limit()}+1" if numbered else compiler.bind(page.size, "int8")
-        skip = "" if page.offset is None else f" OFFSET {compiler.bind(page.offset, 'int8')}"
-        inner = (
-            f"SELECT {row.columns} FROM {self.compiler.table(self.source)} {row.inner}{_where(tests)} "
-            f"ORDER BY {order.sql(row.inner, reverse=page.backward)} LIMIT {limit}{skip}"
-        )
-        if not numbered:
-            return f"({inner})"
-        return f"(SELECT row_number() OVER () AS r,count(*) OVER () AS c{row.names} FROM ({inner}) q)"
-
-
-def _always(text: str) -> Callable[[bool], str]:
-    return lambda _: text
-
-
-def _sets(nodes: Sequence[FieldNode]) -> list[SelectionSetNode]:
-    return [node.selection_set for node in nodes if node.selection_set is not None]
-
-
-def _where(tests: Sequence[str]) -> str:
-    return f" WHERE {' AND '.join(tests)}" if tests else ""
-
-
-def _zero(row: _Row) -> str:
+def _zero(row: Row) -> str:
     return f"length(left({row.outer}::text,0))"
 
 

