@@ -2,6 +2,12 @@
 
 import argparse
 import asyncio
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +19,10 @@ from sqlalchemy.pool import NullPool
 from infra.db.port import DbAddress
 from infra.secrets import Secrets
 from infra.settings import Settings
-from infra.wiring import db_address, db_passwords
+from infra.wiring import db_address, db_passwords, start_database
 from tenants.roles_step import MIGRATOR, all_logins, cluster_statements, database_statements
 
+VERSIONS = Path(__file__).resolve().parent.parent / "migrations" / "versions"
 ROLE_LOCK = 7_146_001
 """Advisory lock: two installations on one cluster take the role step one after the other."""
 
@@ -24,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--print-roles", action="store_true", help="print the role step's SQL for a DBA, and stop")
     parser.add_argument("--new", metavar="SLUG", help="write a migration from the difference of models and database")
+    parser.add_argument(
+        "--throw-away", action="store_true", help="on a server of its own, made for this call: for --new and --check"
+    )
     parser.add_argument("--rev", help="id of the new migration, four digits")
     parser.add_argument("--check", action="store_true", help="fail when models and migrations differ")
 
@@ -35,9 +45,33 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         statements = cluster_statements(settings.prefix, blanks)
         print(";\n".join([*statements, *database_statements(settings.prefix, "anlan")]) + ";")
         return 0
+    if args.throw_away:
+        with throw_away(settings) as own:
+            return _migrate(args, own)
+    return _migrate(args, settings)
+
+
+@contextmanager
+def throw_away(settings: Settings) -> Iterator[Settings]:
+    """Start an embedded server with nothing in it, and remove it afterwards; from the main thread only."""
+    with tempfile.TemporaryDirectory(prefix="anlan-") as folder:
+        Path(folder).chmod(0o711)
+        own = replace(settings, state=Path(folder) / "state", db_url=None)
+        server = start_database(own)
+        try:
+            yield own
+        finally:
+            server.stop()
+
+
+def _migrate(args: argparse.Namespace, settings: Settings) -> int:
     address = asyncio.run(prepare(settings))
     if args.new:
-        alembic(settings, address, "revision", message=args.new, autogenerate=True, rev_id=args.rev)
+        revision = args.rev or f"{len(list(VERSIONS.glob('[0-9]*.py'))) + 1:04}"
+        alembic(settings, address, "revision", message=args.new, autogenerate=True, rev_id=revision)
+        written = list(VERSIONS.glob(f"{revision}_*.py"))
+        for tidy in (("check", "--fix", "-q"), ("format", "-q")):
+            subprocess.run([sys.executable, "-m", "ruff", *tidy, *written], check=False)  # noqa: S603 - our own tool
     elif args.check:
         alembic(settings, address, "check")
     return 0
