@@ -113,7 +113,7 @@ async def test_the_whole_way_from_citizen_to_two_counties(desk: Desk) -> None:
     wrong = await desk.one(None, SUBMIT, i=filled(creditCode="91440606707539051R"))
     assert (wrong["received"], wrong["errors"][0]["field"]) == (False, ["creditCode"])
     assert "position 18" in wrong["errors"][0]["message"]
-    form = filled()
+    form = filled(name=f"江阴{uuid.uuid4().hex[:8]}化工有限公司")
     assert await desk.one(None, SUBMIT, i=form) == {"received": True, "errors": []}
 
     county = await office(admin, JIANGYIN, "ACCEPTOR")
