@@ -4,6 +4,8 @@ import argparse
 import json
 import sys
 
+from graphql import GraphQLSyntaxError, build_schema, parse, validate
+
 from app.api.contract import contract_folder
 from app.api.trusted import load_documents, manifest
 from app.asgi import load_api
@@ -21,9 +23,26 @@ def generated() -> dict[str, str]:
     return {"schema.graphql": load_api().sdl(), "documents.json": documents + "\n"}
 
 
+def faults() -> list[str]:
+    """Return what the schema says against the trusted operations, one line each; empty when all are valid."""
+    schema = build_schema(load_api().sdl())
+    found = []
+    for document in load_documents().values():
+        try:
+            errors = validate(schema, parse(document.text))
+        except GraphQLSyntaxError as fault:
+            errors = [fault]
+        found += [f"graphql/operations/{document.path}: {error.message}" for error in errors]
+    return found
+
+
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Run the verb; 1 when ``--check`` finds a difference."""
+    """Run the verb; 1 when ``--check`` finds a difference, or a trusted operation is not valid."""
     del settings
+    wrong = faults()
+    if wrong:
+        print("\n".join(f"anlan schema: {line}" for line in wrong), file=sys.stderr)
+        return 1
     folder = contract_folder()
     stale = []
     for name, text in generated().items():
