@@ -40,6 +40,7 @@ class Access:
         table_class: see :class:`TableClass`.
         select: people's logins (levels, ``assigned``, ``public``) that may read.
         insert: login to the columns it may name; no level key for people (decision 15).
+        insert_only: login to the SQL condition that every row it inserts must meet, besides its policy.
         update: login to the columns it may change.
         delete: system logins that may delete.
         site: column naming a site (``site.id``) that places the row; None: the owner places it (decision 11).
@@ -58,6 +59,7 @@ class Access:
     table_class: TableClass
     select: Columns = ()
     insert: Grants = field(default_factory=dict)
+    insert_only: Mapping[str, str] = field(default_factory=dict)
     update: Grants = field(default_factory=dict)
     delete: Columns = ()
     site: str | None = None

@@ -76,6 +76,11 @@ def policies(table: Table) -> dict[str, str]:
         add(login, login, condition)
     for command in access.definer:
         add(f"definer_{command.lower()}", "definer", "true", command)
+    for login, condition in access.insert_only.items():
+        name = f"only_{login}"
+        found[name] = (
+            f"CREATE POLICY {name} ON {table} AS RESTRICTIVE FOR INSERT TO {role(login)} WITH CHECK ({condition})"
+        )
     return found
 
 

@@ -54,6 +54,12 @@ END""",
     f"WHEN (NEW.kind IN ({', '.join(repr(str(kind)) for kind in AUTHORITIES)}))",
 )
 """What all may read is a table of its own, kept equal by the database (decision 14)."""
+_OPENED = (
+    "kind = 'ENTERPRISE' "
+    "AND (SELECT a.kind FROM app.agency a WHERE a.id = tenant.parent_id) IN ('COUNTY', 'TOWNSHIP')"
+)
+"""What a county opens: enterprises. That the parent is the county itself or a township of its own, not a park or
+a neighbour, follows together with the policy of its level, which looks at the county key that the parent gave."""
 
 
 class Tenant(ScopeColumns, Versioned, Stamped, Base):
@@ -88,6 +94,7 @@ class Tenant(ScopeColumns, Versioned, Stamped, Base):
                             "owner_key",
                         ),
                     },
+                    insert_only={"county": _OPENED},
                     update={
                         **dict.fromkeys(_OFFICES, ("name", "name_sort", "status", "config", "version", "updated_at")),
                         "enterprise": ("config", "version", "updated_at"),

@@ -95,9 +95,17 @@ class Probes:
         return False
 
     async def _foreign_tenant(self, login: str, claims: Claims) -> bool:
-        parents = [row for row in self.world.tables["tenant"] if str(row["county_key"]) != claims["app.key"]]
-        row = {"id": uuid.uuid4(), "kind": "ENTERPRISE", "name": "x", "parent_id": parents[-1]["id"]}
-        return await added(self.clone, login, claims, "tenant", row) not in (REFUSED, DENIED)
+        """Whether a tenant below somebody else, of another kind, or below an enterprise comes in."""
+        tenants = self.world.tables["tenant"]
+        own = next(row["id"] for row in tenants if str(row["key"]) == claims["app.key"])
+        foreign = [row["id"] for row in tenants if row["kind"] == "COUNTY" and row["id"] != own]
+        firms = [row["id"] for row in tenants if row["kind"] == "ENTERPRISE" and row["parent_id"] == own]
+        tries = [("ENTERPRISE", foreign[-1]), ("AGENCY", own), *(("ENTERPRISE", firm) for firm in firms[:1])]
+        for kind, parent in tries:
+            row = {"id": uuid.uuid4(), "kind": kind, "name": "x", "parent_id": parent}
+            if await added(self.clone, login, claims, "tenant", row) not in (REFUSED, DENIED):
+                return True
+        return False
 
     async def _anothers(self, table: str, login: str) -> bool:
         columns = access_of(MAPPED[table]).insert.get(login, ())

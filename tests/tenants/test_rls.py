@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import uuid
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -28,7 +29,7 @@ from tests.tenants.probes import (
     seen,
 )
 from tests.tenants.probes import TABLES as MAPPED
-from tests.world import ACTORS, HOSTINGS, INCIDENT_CALLS, SCOPE_GRANTS, TODAY, TREE, Actor, World
+from tests.world import ACTORS, HOSTINGS, INCIDENT_CALLS, SCOPE_GRANTS, TODAY, TREE, Actor, World, tenant_id
 
 KINDS = {"PUBLIC": "public", **{kind: kind.lower() for kind in EVERYBODY}}
 ASSIGNED = ("NATIONAL", "RESCUE_TEAM", "AGENCY")
@@ -220,6 +221,32 @@ async def test_a_foreign_parent_is_refused(world_db: Clone, world: World) -> Non
         }
         answer = await added(world_db, "county", world.claims(county), "tenant", row)
         assert answer == (PASSED if fits else REFUSED), parent
+
+
+@pytest.mark.parametrize("kind", sorted({kind for _, kind, *_ in TREE} - {"ENTERPRISE"}))
+async def test_a_county_opens_nothing_but_enterprises(world_db: Clone, world: World, kind: str) -> None:
+    claims = world.claims(world.actors["county_1"])
+    for parent in ("D111", "T111"):
+        row = {"id": uuid.uuid4(), "kind": kind, "name": "x", "parent_id": tenant_id(parent)}
+        assert await added(world_db, "county", claims, "tenant", row) == REFUSED, parent
+
+
+@pytest.mark.parametrize(("county", "parent"), [("county_1", "E1111"), ("county_1", "R1"), ("county_far", "K2")])
+async def test_an_enterprise_lies_below_the_county_or_its_townships_only(
+    world_db: Clone, world: World, county: str, parent: str
+) -> None:
+    """Each parent lies in the county, so that the county's key alone would let it pass."""
+    row = {"id": uuid.uuid4(), "kind": "ENTERPRISE", "name": "x", "parent_id": tenant_id(parent)}
+    assert await added(world_db, "county", world.claims(world.actors[county]), "tenant", row) == REFUSED
+
+
+@pytest.mark.parametrize("login", [*PEOPLE_LOGINS, "public"])
+async def test_nobody_else_opens_a_tenant(world_db: Clone, world: World, login: str) -> None:
+    if login == "county":
+        return
+    row = {"id": uuid.uuid4(), "kind": "ENTERPRISE", "name": "x", "parent_id": tenant_id("D111")}
+    for key in ("D111", "P1", "T111"):
+        assert await added(world_db, login, {"app.key": str(world.keys[key])}, "tenant", row) == DENIED
 
 
 @pytest.mark.parametrize("table", ["enterprise_person", "enterprise_change", "site"])

@@ -1606,6 +1606,9 @@ def upgrade() -> None:
     op.execute(
         "CREATE POLICY lv_township ON app.tenant FOR ALL TO anlan_township USING (township_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (township_key = (select nullif(current_setting('app.key', true), '')::int))"
     )
+    op.execute(
+        "CREATE POLICY only_county ON app.tenant AS RESTRICTIVE FOR INSERT TO anlan_county WITH CHECK (kind = 'ENTERPRISE' AND (SELECT a.kind FROM app.agency a WHERE a.id = tenant.parent_id) IN ('COUNTY', 'TOWNSHIP'))"
+    )
     op.execute("CREATE POLICY sys_audit ON app.tenant FOR ALL TO anlan_sys_audit USING (true) WITH CHECK (true)")
     op.execute("CREATE POLICY sys_identity ON app.tenant FOR ALL TO anlan_sys_identity USING (true) WITH CHECK (true)")
     op.execute("CREATE POLICY sys_intake ON app.tenant FOR ALL TO anlan_sys_intake USING (true) WITH CHECK (true)")
