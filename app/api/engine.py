@@ -22,11 +22,12 @@ from app.api.schema import Api
 from app.api.trusted import TrustedDocuments, UnknownDocumentError, UntrustedDocumentError
 from app.kit.errors import translate
 from app.kit.gql import marks
+from infra.db.port import DatabaseUnavailableError
 from tenants.context import Acting
 
 log = logging.getLogger(__name__)
-_RETRIED = ("40001", "57P01", "08003", "08006")
-"""SQLSTATEs after which a read is tried once more: serialization, server restart, connection lost."""
+_SERIALIZATION = "40001"
+"""SQLSTATE after which a read is tried once more, as after a lost connection and a fault of the driver."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class Engine:
                 state = top.sqlstate(fault)
                 if state == top.QUERY_CANCELED:
                     raise TimeoutError from fault
-                if again and (state in _RETRIED or (state is None and not isinstance(fault, ValueError))):
+                if again and _may_pass(fault, state):
                     continue
                 log.warning("compiled read failed", extra={"request_id": ctx.request_id, "code": state or "driver"})
                 break
@@ -223,6 +224,13 @@ class Engine:
 
     def _refuse(self, ctx: RequestContext, found: Any, cost: int | None = None, budget: int | None = None) -> Answer:
         return refusal(found, ctx.request_id, ctx.locale, self.limits.seconds, cost=cost, budget=budget)
+
+
+def _may_pass(fault: Exception, state: str | None) -> bool:
+    """Whether a failed read is worth a second try."""
+    if isinstance(fault, DatabaseUnavailableError) or state == _SERIALIZATION:
+        return True
+    return state is None and not isinstance(fault, ValueError)
 
 
 class MutationByGetError(Exception):

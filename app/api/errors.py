@@ -13,6 +13,7 @@ from graphql import GraphQLError
 from app.api.compiled.values import BadVariableError, InputFaultError
 from app.api.limits import LimitError
 from app.kit.errors import translate
+from infra.db.port import DatabaseUnavailableError
 
 UNAUTHENTICATED = "UNAUTHENTICATED"
 COST_LIMIT = "COST_LIMIT"
@@ -20,8 +21,17 @@ LIMIT = "LIMIT"
 TIMEOUT = "TIMEOUT"
 INTERNAL = "INTERNAL"
 INVALID_REQUEST = "INVALID_REQUEST"
+UNAVAILABLE = "UNAVAILABLE"
 
-STATUS = {UNAUTHENTICATED: 401, COST_LIMIT: 400, LIMIT: 400, TIMEOUT: 504, INTERNAL: 500, INVALID_REQUEST: 400}
+STATUS = {
+    UNAUTHENTICATED: 401,
+    COST_LIMIT: 400,
+    LIMIT: 400,
+    TIMEOUT: 504,
+    INTERNAL: 500,
+    INVALID_REQUEST: 400,
+    UNAVAILABLE: 503,
+}
 """HTTP status by code, where an answer has no data."""
 
 QUERY_CANCELED = "57014"
@@ -83,6 +93,9 @@ def _present(error: GraphQLError, request_id: str, locale: str, seconds: int) ->
         code = LIMIT
     elif isinstance(original, TimeoutError) or sqlstate(original) == QUERY_CANCELED:
         code, shown["message"] = TIMEOUT, translate(TIMEOUT, locale, seconds=seconds)
+    elif isinstance(original, DatabaseUnavailableError):
+        log.warning("the database is not available", extra={"request_id": request_id, "code": UNAVAILABLE})
+        code, shown["message"] = UNAVAILABLE, translate(UNAVAILABLE, locale)
     elif original is not None and code is None:
         log.error("unexpected error", exc_info=original, extra={"request_id": request_id, "code": INTERNAL})
         code, shown["message"] = INTERNAL, translate(INTERNAL, locale, request_id=request_id)

@@ -1,4 +1,4 @@
-"""Pure-ASGI middleware of every route: request id, body limit, access log without personal data."""
+"""Pure-ASGI middleware of every route: request id, body limit, masked faults, access log without personal data."""
 
 import logging
 import re
@@ -6,7 +6,12 @@ import secrets
 import time
 from typing import Any
 
+import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api import errors as top
+from app.api.context import locale_of
+from tenants.context import Visitor
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
 MAX_BODY = 1024 * 1024
@@ -16,7 +21,7 @@ log = logging.getLogger("anlan.access")
 
 
 class RequestFrame:
-    """Gives a request its id, refuses oversized bodies, and logs one line when it has been answered."""
+    """Gives a request its id, refuses oversized bodies, masks faults, and logs one line when it has been answered."""
 
     def __init__(self, app: ASGIApp, most: int = MAX_BODY) -> None:
         """Wrap an application."""
@@ -48,6 +53,10 @@ class RequestFrame:
                 await _too_large(framed, self._most)
             else:
                 await self._app(scope, self._counted(receive), framed)
+        except Exception as fault:
+            if status:
+                raise  # the answer has begun: the server closes the connection
+            await _failed(framed, fault, headers, request_id)
         finally:
             graphql = state.get("graphql")
             log.info(
@@ -85,4 +94,16 @@ async def _too_large(send: Send, most: int) -> None:
     body = f"a body has at most {most} bytes\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _failed(send: Send, fault: Exception, headers: dict[bytes, bytes], request_id: str) -> None:
+    """Answer a fault that nobody below has told, in the shape of the API's errors on every route."""
+    locale = locale_of(headers.get(b"accept-language", b"").decode("latin-1"), Visitor())
+    shown = top.present([top.bug(fault)], request_id, locale, 0)
+    body = orjson.dumps({"errors": shown})
+    status = top.status_of(shown)
+    more = [(b"retry-after", b"2")] if status == top.STATUS[top.UNAVAILABLE] else []
+    sent = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", str(len(body)).encode()), *more]
+    await send({"type": "http.response.start", "status": status, "headers": sent})
     await send({"type": "http.response.body", "body": body})

@@ -193,7 +193,7 @@ class Supervisor:
             if end is not None and time.monotonic() > end:
                 return False
             self._revive()
-            due = [part.due for part in self.parts if part.due is not None]
+            due = [part.due for part in self.parts if part.due is not None] + ([end] if end is not None else [])
             pause = None if not due else max(0.0, min(due) - time.monotonic())
             self._wait(pause if until is None else min(0.05, pause or 0.05))
         return False

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from infra.db.faults import saying_unavailable
+
 PER_LOGIN = 8
 PER_PROCESS = 30
 """Connections for compiled reads per process, over all logins (decision 26)."""
@@ -74,7 +76,8 @@ class LifoPool:
         async with self._own:
             connection = await self._take()
             try:
-                return await connection.fetchval(sql, *args)
+                with saying_unavailable():
+                    return await connection.fetchval(sql, *args)
             finally:
                 self._give(connection)
 

@@ -16,6 +16,14 @@ Claims = Mapping[str, str]
 """Names and values for ``set_config(name, value, true)``."""
 
 
+class DatabaseUnavailableError(Exception):
+    """The server cannot be reached, or the connection was lost; what ran in the transaction may be tried again.
+
+    When it was lost while committing, nobody knows whether the commit took place: an idempotent
+    repeat finds out.
+    """
+
+
 @dataclass(frozen=True)
 class DbAddress:
     """Where a PostgreSQL database is; ``host`` may be a folder with its socket."""
@@ -30,11 +38,15 @@ class ReadPool(Protocol):
     """Connections of one login for compiled reads: one statement, nothing left behind."""
 
     async def fetchval(self, sql: str, *args: object) -> Any:
-        """Run one statement and return its single value."""
+        """Run one statement and return its single value.
+
+        Raises:
+            DatabaseUnavailableError: the server cannot be reached, or went away.
+        """
 
 
 class Database(Protocol):
-    """The database as the product uses it."""
+    """The database as the product uses it; every part of it raises :class:`DatabaseUnavailableError`."""
 
     def reader(self, login: str) -> ReadPool:
         """Return the pool of read-only connections of a login."""

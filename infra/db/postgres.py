@@ -9,6 +9,7 @@ import asyncpg
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from infra.db.faults import saying_unavailable
 from infra.db.pool import LifoPool, Slots
 from infra.db.port import Claims, DbAddress
 from infra.db.session import ReadSession, WriteSession
@@ -45,18 +46,20 @@ class PostgresDatabase:
     @asynccontextmanager
     async def read(self, login: str, claims: Claims) -> AsyncIterator[ReadSession]:
         """Open a READ ONLY transaction with these claims."""
-        async with ReadSession(self._engine(login), expire_on_commit=False, info={"claims": claims}) as session:
-            await session.execute(text("SET TRANSACTION READ ONLY"))
-            yield session
+        with saying_unavailable():
+            async with ReadSession(self._engine(login), expire_on_commit=False, info={"claims": claims}) as session:
+                await session.execute(text("SET TRANSACTION READ ONLY"))
+                yield session
 
     @asynccontextmanager
     async def write(self, login: str, claims: Claims) -> AsyncIterator[WriteSession]:
         """Open a transaction with these claims; it commits when the block ends without an exception."""
-        async with (
-            WriteSession(self._engine(login), expire_on_commit=False, info={"claims": claims}) as session,
-            session.begin(),
-        ):
-            yield session
+        with saying_unavailable():
+            async with (
+                WriteSession(self._engine(login), expire_on_commit=False, info={"claims": claims}) as session,
+                session.begin(),
+            ):
+                yield session
 
     @asynccontextmanager
     async def connect(self, login: str) -> AsyncIterator[Any]:
@@ -92,17 +95,18 @@ class PostgresDatabase:
 
     async def _open(self, login: str, *, read_only: bool) -> Any:
         extra = {"default_transaction_read_only": "on"} if read_only else {}
-        return await asyncpg.connect(
-            host=self._address.host,
-            port=self._address.port,
-            database=self._address.database,
-            user=f"{self._prefix}_{login}",
-            password=self._passwords[login],
-            ssl="require" if self._address.tls else False,
-            statement_cache_size=1000,
-            max_cached_statement_lifetime=0,
-            server_settings={"application_name": f"anlan-{login}", **extra},
-        )
+        with saying_unavailable(OSError):
+            return await asyncpg.connect(
+                host=self._address.host,
+                port=self._address.port,
+                database=self._address.database,
+                user=f"{self._prefix}_{login}",
+                password=self._passwords[login],
+                ssl="require" if self._address.tls else False,
+                statement_cache_size=1000,
+                max_cached_statement_lifetime=0,
+                server_settings={"application_name": f"anlan-{login}", **extra},
+            )
 
     def _engine(self, login: str) -> AsyncEngine:
         engine = self._engines.get(login)
@@ -113,6 +117,7 @@ class PostgresDatabase:
                 pool_size=WRITE_POOL,
                 max_overflow=0,
                 pool_recycle=600,
+                pool_pre_ping=True,  # else each restart of the server costs every pooled connection one request
                 hide_parameters=True,  # a fault's text must not quote a row
             )
         return engine

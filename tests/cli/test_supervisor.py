@@ -31,16 +31,22 @@ def changes() -> list[str]:
 
 
 @pytest.fixture
-def supervisor(settings: Settings, changes: list[str]) -> Iterator[Supervisor]:
-    """A supervisor; the test process gets its own signal handlers back."""
+def signals() -> Iterator[None]:
+    """The test process gets its own signal handlers back."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
     before = {number: signal.getsignal(number) for number in numbers}
-    made = Supervisor(settings, changed=lambda: changes.append("changed"))
-    yield made
-    made.stop()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a run below nohup ignores it, and the supervisor respects that
+    yield
     signal.set_wakeup_fd(-1)
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def supervisor(settings: Settings, changes: list[str], signals: None) -> Iterator[Supervisor]:
+    made = Supervisor(settings, changed=lambda: changes.append("changed"))
+    yield made
+    made.stop()
 
 
 def part(supervisor: Supervisor, settings: Settings, command: list[str]) -> Part:
@@ -168,6 +174,15 @@ def test_a_signal_stops_everything_ours_first(
     supervisor.stop()
     assert order.read_text(encoding="utf-8") == "web database"
     assert not any(alive(pid) for name, pid in supervisor.pids().items() if name != "launcher")
+
+
+@pytest.mark.usefixtures("signals")
+def test_below_nohup_a_hangup_stops_nothing(settings: Settings) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    made = Supervisor(settings)
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert made.watch(None, 0.2) is False
+    assert not made.stopping
 
 
 def test_a_process_that_does_not_heed_is_killed_with_what_it_started(

@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from app.api.endpoint import HttpFaultError, negotiate
+from app.api.middleware import RequestFrame
 from app.api.schema import Api
 from app.api.trusted import load_documents, manifest
+from infra.db.port import DatabaseUnavailableError
 from tests.api.client import ToyClient
 from tests.api.conftest import ToyWorld
 
@@ -191,13 +193,51 @@ async def test_a_statement_timeout_is_said_so_and_not_tried_again(client: ToyCli
 
 @pytest.mark.parametrize(
     "fault",
-    [asyncpg.ConnectionDoesNotExistError("gone"), ConnectionRefusedError(), asyncpg.SerializationError("again")],
+    [DatabaseUnavailableError("gone"), ConnectionRefusedError(), asyncpg.SerializationError("again")],
 )
 async def test_a_lost_connection_is_tried_once_more(client: ToyClient, fault: BaseException) -> None:
     client.statements.fault = [fault]
     answer = await client.post(TEXT)
     assert list(answer.json()) == ["data"]
     assert len(client.statements.reads) == 2
+
+
+@pytest.mark.parametrize("when", ["while signing in", "while reading", "in a mutation"])
+async def test_a_database_that_is_away_is_said_so(
+    client: ToyClient, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """503 in every case, never a bug's 500, and no word of the server."""
+
+    def gone(*_: Any, **__: Any) -> Any:
+        raise DatabaseUnavailableError("ConnectionRefusedError: /run/anlan")
+
+    text = TEXT
+    if when == "while signing in":
+        monkeypatch.setattr(client.authenticator, "identify", gone)
+    elif when == "while reading":
+        client.statements.fault = [DatabaseUnavailableError("x") for _ in range(9)]
+        monkeypatch.setattr(client.statements, "read", gone)
+    else:
+        monkeypatch.setattr(client.statements, "write", gone)
+        text = 'mutation { firmAdd(input: {name: "x"}) { errors { code } } }'
+    answer = await client.post(text)
+    assert answer.status_code == 503
+    (error,) = answer.json()["errors"]
+    assert error["extensions"]["code"] == "UNAVAILABLE"
+    assert error["extensions"]["requestId"]
+    assert "clientMutationId" in error["message"]
+    assert "/run" not in answer.text
+
+
+async def test_a_bug_outside_of_graphql_is_masked_on_every_route(client: ToyClient) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("secret of the server")
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(RequestFrame(broken)), base_url="http://toy") as http:
+        answer = await http.get("/realms/x", headers={"accept-language": "en"})
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] in answer.json()["errors"][0]["message"]
+    assert "secret" not in answer.text
 
 
 async def test_other_faults_of_a_statement_are_told_by_graphql_core(client: ToyClient) -> None:
