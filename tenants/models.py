@@ -55,8 +55,7 @@ END""",
 )
 """What all may read is a table of its own, kept equal by the database (decision 14)."""
 _OPENED = (
-    "kind = 'ENTERPRISE' "
-    "AND (SELECT a.kind FROM app.agency a WHERE a.id = tenant.parent_id) IN ('COUNTY', 'TOWNSHIP')"
+    "kind = 'ENTERPRISE' AND (SELECT a.kind FROM app.agency a WHERE a.id = tenant.parent_id) IN ('COUNTY', 'TOWNSHIP')"
 )
 """What a county opens: enterprises. That the parent is the county itself or a township of its own, not a park or
 a neighbour, follows together with the policy of its level, which looks at the county key that the parent gave."""

@@ -224,6 +224,9 @@ class JobRun:
     async def finish(self, session: WriteSession, result: Result = None) -> None:
         """Mark the message done in the job's own transaction, so that effect and mark commit together.
 
+        For personal jobs and those of ``sys_jobs``. A job of another duty's login ends by returning: that login marks
+        nothing done, so its effect must be safe to repeat.
+
         Args:
             session: the transaction that holds the effect.
             result: kept for the person now, because a worker killed after the commit returns nothing any more.

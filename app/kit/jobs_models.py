@@ -13,24 +13,25 @@ from sqlalchemy.orm import Mapped, mapped_column
 from infra.db.base import Base
 from tenants.access import Access, TableClass
 from tenants.isolation import definer_function, definer_trigger
-from tenants.kinds import LEVELS, LOGINS, PEOPLE_LOGINS, key_column
+from tenants.kinds import LEVELS, PEOPLE_LOGINS, key_column
 from tenants.scoped import ScopeColumns
 
 UTC_TIME = DateTime(timezone=True)
 JOB_STATES = ("QUEUED", "RUNNING", "DONE", "FAILED", "CANCELLED")
 
 # Whoever queues cannot lie about who queues: login, tenant and person come from the session, not from the argument.
+_LEVEL = "substr(session_user::text, length('anlan_owner') - length('owner') + 1)"
 _OUTBOX_PUT = definer_function(
     "app.outbox_put(p_id uuid, p_actor text, p_args jsonb, p_context jsonb, p_due_at timestamptz)",
     "void",
-    """BEGIN
+    f"""BEGIN
   INSERT INTO app.outbox (id, actor, args, context, due_at)
   VALUES (p_id, p_actor, p_args, p_context || jsonb_build_object(
-    'level', substr(session_user::text, length('anlan_owner') - length('owner') + 1),
+    'level', {_LEVEL},
     'tid', nullif(current_setting('app.key', true), '')::int,
     'person', nullif(current_setting('app.person', true), '')), p_due_at);
 END""",
-    LOGINS,
+    PEOPLE_LOGINS,
     stable=False,
 )
 _OUTBOX_WAKE = definer_trigger(
@@ -38,14 +39,21 @@ _OUTBOX_WAKE = definer_trigger(
     "BEGIN\n  PERFORM pg_notify('relay', '');\n  RETURN NULL;\nEND",
     "CREATE TRIGGER wake_relay AFTER INSERT ON app.outbox FOR EACH STATEMENT",
 )
+# A personal job marks what its own person queued for its own tenant under its own login, as outbox_put recorded it.
 _JOB_DONE = definer_function(
     "app.job_done(p_message_id uuid, p_actor text)",
     "boolean",
-    """BEGIN
+    f"""BEGIN
+  IF session_user <> 'anlan_sys_jobs' AND NOT EXISTS (SELECT FROM app.outbox o
+      WHERE o.id = p_message_id AND o.actor = p_actor AND o.context ->> 'level' = {_LEVEL}
+        AND o.context ->> 'tid' = nullif(current_setting('app.key', true), '')
+        AND o.context ->> 'person' = nullif(current_setting('app.person', true), '')) THEN
+    RAISE insufficient_privilege USING MESSAGE = 'no message of yours to mark done';
+  END IF;
   INSERT INTO app.actor_done (message_id, actor) VALUES (p_message_id, p_actor) ON CONFLICT DO NOTHING;
   RETURN FOUND;
 END""",
-    LOGINS,
+    (*PEOPLE_LOGINS, "sys_jobs"),
     stable=False,
 )
 _EVENT_DDL = [

@@ -1,7 +1,7 @@
 """Rows of the object store in PostgreSQL: `infra.objects.port.VersionRows` in the caller's transaction.
 
-Adding works under every login (a definer function checks the key); the rest needs `sys_jobs` or `sys_retention`:
-who may read an object is decided by the business row that names its version.
+Adding works under the logins of members (a definer function checks the key); the rest needs `sys_jobs` or
+`sys_retention`: who may read an object is decided by the business row that names its version.
 """
 
 from __future__ import annotations

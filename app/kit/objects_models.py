@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from infra.db.base import Base
 from tenants.access import Access, TableClass
 from tenants.isolation import definer_function
-from tenants.kinds import LOGINS
+from tenants.kinds import PEOPLE_LOGINS
 
 UTC_TIME = DateTime(timezone=True)
 
@@ -24,7 +24,7 @@ _ADD = definer_function(
     """DECLARE
   claim int := nullif(current_setting('app.key', true), '')::int;
 BEGIN
-  IF session_user NOT IN ('anlan_sys_jobs', 'anlan_sys_seed', 'anlan_sys_retention')
+  IF session_user NOT IN ('anlan_sys_jobs', 'anlan_sys_retention')
      AND (claim IS NULL OR NOT starts_with(p_key, claim || '/')) THEN
     RAISE insufficient_privilege USING MESSAGE = 'an object''s key begins with the acting tenant''s key';
   END IF;
@@ -39,7 +39,7 @@ BEGIN
     (p_id, p_bucket, p_key, p_sha256, p_size, p_content_type, p_metadata, p_retain_until, p_expires_at, claim);
   RETURN true;
 END""",
-    LOGINS,
+    (*PEOPLE_LOGINS, "sys_jobs", "sys_retention"),
     stable=False,
 )
 

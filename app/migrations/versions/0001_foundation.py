@@ -1208,11 +1208,11 @@ def upgrade() -> None:
     op.execute("GRANT DELETE ON app.actor_done TO anlan_sys_relay")
     op.execute("GRANT SELECT, INSERT ON app.actor_done TO anlan_definer")
     op.execute(
-        "CREATE FUNCTION app.job_done(p_message_id uuid, p_actor text) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nBEGIN\n  INSERT INTO app.actor_done (message_id, actor) VALUES (p_message_id, p_actor) ON CONFLICT DO NOTHING;\n  RETURN FOUND;\nEND\n$$"
+        "CREATE FUNCTION app.job_done(p_message_id uuid, p_actor text) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nBEGIN\n  IF session_user <> 'anlan_sys_jobs' AND NOT EXISTS (SELECT FROM app.outbox o\n      WHERE o.id = p_message_id AND o.actor = p_actor AND o.context ->> 'level' = substr(session_user::text, length('anlan_owner') - length('owner') + 1)\n        AND o.context ->> 'tid' = nullif(current_setting('app.key', true), '')\n        AND o.context ->> 'person' = nullif(current_setting('app.person', true), '')) THEN\n    RAISE insufficient_privilege USING MESSAGE = 'no message of yours to mark done';\n  END IF;\n  INSERT INTO app.actor_done (message_id, actor) VALUES (p_message_id, p_actor) ON CONFLICT DO NOTHING;\n  RETURN FOUND;\nEND\n$$"
     )
     op.execute("REVOKE ALL ON FUNCTION app.job_done(uuid, text) FROM PUBLIC")
     op.execute(
-        "GRANT EXECUTE ON FUNCTION app.job_done(uuid, text) TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+        "GRANT EXECUTE ON FUNCTION app.job_done(uuid, text) TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_jobs"
     )
     op.execute("ALTER FUNCTION app.job_done(uuid, text) OWNER TO anlan_definer")
     op.execute(
@@ -1471,13 +1471,13 @@ def upgrade() -> None:
     op.execute("GRANT UPDATE, DELETE ON app.object_version TO anlan_sys_retention")
     op.execute("GRANT SELECT, INSERT ON app.object_version TO anlan_definer")
     op.execute(
-        "CREATE FUNCTION app.object_add(p_id uuid, p_bucket text, p_key text, p_sha256 text, p_size bigint, p_content_type text, p_metadata jsonb, p_retain_until timestamptz, p_expires_at timestamptz, p_if_none_match boolean) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_jobs', 'anlan_sys_seed', 'anlan_sys_retention')\n     AND (claim IS NULL OR NOT starts_with(p_key, claim || '/')) THEN\n    RAISE insufficient_privilege USING MESSAGE = 'an object''s key begins with the acting tenant''s key';\n  END IF;\n  PERFORM pg_advisory_xact_lock(hashtextextended(p_bucket || '/' || p_key, 0));\n  IF p_if_none_match AND (SELECT o.sha256 FROM app.object_version o\n     WHERE o.bucket = p_bucket AND o.key = p_key ORDER BY o.seq DESC LIMIT 1) IS NOT NULL THEN\n    RETURN false;\n  END IF;\n  INSERT INTO app.object_version\n    (id, bucket, key, sha256, size, content_type, metadata, retain_until, expires_at, author_key)\n  VALUES\n    (p_id, p_bucket, p_key, p_sha256, p_size, p_content_type, p_metadata, p_retain_until, p_expires_at, claim);\n  RETURN true;\nEND\n$$"
+        "CREATE FUNCTION app.object_add(p_id uuid, p_bucket text, p_key text, p_sha256 text, p_size bigint, p_content_type text, p_metadata jsonb, p_retain_until timestamptz, p_expires_at timestamptz, p_if_none_match boolean) RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF session_user NOT IN ('anlan_sys_jobs', 'anlan_sys_retention')\n     AND (claim IS NULL OR NOT starts_with(p_key, claim || '/')) THEN\n    RAISE insufficient_privilege USING MESSAGE = 'an object''s key begins with the acting tenant''s key';\n  END IF;\n  PERFORM pg_advisory_xact_lock(hashtextextended(p_bucket || '/' || p_key, 0));\n  IF p_if_none_match AND (SELECT o.sha256 FROM app.object_version o\n     WHERE o.bucket = p_bucket AND o.key = p_key ORDER BY o.seq DESC LIMIT 1) IS NOT NULL THEN\n    RETURN false;\n  END IF;\n  INSERT INTO app.object_version\n    (id, bucket, key, sha256, size, content_type, metadata, retain_until, expires_at, author_key)\n  VALUES\n    (p_id, p_bucket, p_key, p_sha256, p_size, p_content_type, p_metadata, p_retain_until, p_expires_at, claim);\n  RETURN true;\nEND\n$$"
     )
     op.execute(
         "REVOKE ALL ON FUNCTION app.object_add(uuid, text, text, text, bigint, text, jsonb, timestamptz, timestamptz, boolean) FROM PUBLIC"
     )
     op.execute(
-        "GRANT EXECUTE ON FUNCTION app.object_add(uuid, text, text, text, bigint, text, jsonb, timestamptz, timestamptz, boolean) TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+        "GRANT EXECUTE ON FUNCTION app.object_add(uuid, text, text, text, bigint, text, jsonb, timestamptz, timestamptz, boolean) TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_sys_jobs, anlan_sys_retention"
     )
     op.execute(
         "ALTER FUNCTION app.object_add(uuid, text, text, text, bigint, text, jsonb, timestamptz, timestamptz, boolean) OWNER TO anlan_definer"
@@ -1495,7 +1495,7 @@ def upgrade() -> None:
     )
     op.execute("REVOKE ALL ON FUNCTION app.outbox_put(uuid, text, jsonb, jsonb, timestamptz) FROM PUBLIC")
     op.execute(
-        "GRANT EXECUTE ON FUNCTION app.outbox_put(uuid, text, jsonb, jsonb, timestamptz) TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned, anlan_public, anlan_sys_identity, anlan_sys_relay, anlan_sys_seed, anlan_sys_move, anlan_sys_audit, anlan_sys_jobs, anlan_sys_intake, anlan_sys_issuer, anlan_sys_retention, anlan_sys_clock"
+        "GRANT EXECUTE ON FUNCTION app.outbox_put(uuid, text, jsonb, jsonb, timestamptz) TO anlan_province, anlan_city, anlan_county, anlan_township, anlan_park, anlan_enterprise, anlan_assigned"
     )
     op.execute("ALTER FUNCTION app.outbox_put(uuid, text, jsonb, jsonb, timestamptz) OWNER TO anlan_definer")
     op.execute(

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.kit.errors import Fault
 from app.kit.job_runner import JobRunner, actor_specs, keep_dead_letter
@@ -134,7 +135,7 @@ def _with_effect(name: str, before_finish: Body | None = None) -> None:
 async def test_duplicates_have_no_second_effect_one_after_the_other_or_at_once(world: World) -> None:
     acting = world.acting()
     _with_effect("t.effect")
-    one = delivery("t.effect")
+    one = delivery("t.effect", await _start(world, acting, "t.effect"))
     for _ in range(3):
         await runner(world, acting).run(one)
     assert await _effects(world) == 1
@@ -145,9 +146,33 @@ async def test_duplicates_have_no_second_effect_one_after_the_other_or_at_once(w
         return None
 
     _with_effect("t.twins", step)
-    twin = delivery("t.twins")
+    twin = delivery("t.twins", await _start(world, acting, "t.twins"))
     await asyncio.gather(*(runner(world, acting, lease_s=-1.0).run(twin) for _ in range(4)))
     assert await _effects(world) == 2
+
+
+async def _mark(world: World, login: str, claims: dict[str, str], message_id: UUID, actor: str = "t.mine") -> bool:
+    async with world.db.write(login, claims) as session:
+        row = await session.execute(text("SELECT app.job_done(:id, :actor)"), {"id": message_id, "actor": actor})
+        return bool(row.scalar_one())
+
+
+async def test_a_login_marks_only_what_its_own_person_queued_for_its_own_tenant(world: World) -> None:
+    acting = world.acting()
+    mine = await _start(world, acting, "t.mine")
+    claims = world.claims_of(acting)
+    neighbour = {**claims, "app.key": str(world.keys["county2"])}
+    for login, who, message_id, actor in (
+        ("county", world.claims_of(replace(acting, person_id=uuid.uuid4())), mine, "t.mine"),
+        ("county", neighbour, mine, "t.mine"),
+        ("province", claims, mine, "t.mine"),
+        ("county", {}, mine, "t.mine"),
+        ("county", claims, mine, "t.other"),
+        ("county", claims, uuid.uuid4(), "t.mine"),
+    ):
+        with pytest.raises(DBAPIError, match="no message of yours"):
+            await _mark(world, login, who, message_id, actor)
+    assert [await _mark(world, "county", claims, mine) for _ in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize("by", ["second delivery", "sweep"])
