@@ -262,7 +262,7 @@ _SITE_LEVELS = """
 
 
 def _verify_body(access: Access) -> str:
-    """The bulk path names level keys; each must equal what the owner or the site says."""
+    """The bulk path names level keys; each must equal what the owner or the site says, or a draft's author."""
     if access.self_keyed:
         wrong = (
             "SELECT count(*) INTO wrong FROM added a LEFT JOIN app.tenant p ON p.id = a.parent_id\n"
@@ -285,15 +285,22 @@ def _verify_body(access: Access) -> str:
             "      (p.province_key, p.city_key, p.county_key, p.township_key, h.key, o.enterprise_key);"
         )
     else:
-        keys = [key for key in _KEYS if not (access.agencies_only and key == "enterprise_key")]
-        mine = ", ".join(f"a.{key}" for key in keys)
-        owner = ", ".join(f"o.{key}" for key in keys)
+        levels = [lv for lv in LEVELS if not (access.agencies_only and lv == "enterprise")]
+        given = ", ".join(f"a.{key_column(lv)}" for lv in levels)
+        right = {lv: f"o.{key_column(lv)}" for lv in levels}
         join = "LEFT JOIN app.tenant o ON o.key = a.owner_key"
         if access.site:
             join += f" LEFT JOIN app.site s ON s.id = a.{access.site} AND s.owner_key = a.owner_key"
-            owner = ", ".join(f"CASE WHEN a.{access.site} IS NULL THEN o.{key} ELSE s.{key} END" for key in keys)
-        draft = f" AND a.state <> '{access.draft_state}'" if access.draft_state else ""
-        wrong = f"SELECT count(*) INTO wrong FROM added a {join}\n   WHERE ({mine}) IS DISTINCT FROM ({owner}){draft};"
+            at_site = f"CASE WHEN a.{access.site} IS NULL THEN {{}} ELSE s.{{}} END"
+            right = {lv: at_site.format(right[lv], key_column(lv)) for lv in levels}
+        if access.draft_state:
+            join += " LEFT JOIN app.tenant w ON w.key = a.author_key"
+            of_draft = f"CASE WHEN a.state <> '{access.draft_state}' THEN {{}} WHEN w.kind = '{{}}' THEN w.key END"
+            right = {lv: of_draft.format(right[lv], lv.upper()) for lv in levels}
+        wrong = (
+            f"SELECT count(*) INTO wrong FROM added a {join}\n"
+            f"   WHERE ({given}) IS DISTINCT FROM ({', '.join(right.values())});"
+        )
     return (
         "DECLARE\n  wrong bigint;\nBEGIN\n"
         f"  IF session_user NOT IN {BULK} THEN RETURN NULL; END IF;\n  {wrong}\n"

@@ -28,26 +28,34 @@ async def _bulk(clone: Clone, table: str, row: dict[str, Any]) -> None:
 
 
 def _like(world: World, table: str, owner: str, **more: Any) -> dict[str, Any]:
-    """A row like one that exists, with all its keys and a new id."""
-    row = next(r for r in world.tables[table] if r["owner_key"] == world.keys[owner] and not r.get("is_main"))
+    """A row like one that exists (in the same state when ``more`` says one), with all its keys and a new id."""
+    rows = (r for r in world.tables[table] if r["owner_key"] == world.keys[owner] and not r.get("is_main"))
+    row = next(r for r in rows if more.get("state") in (None, r.get("state")))
     plain = {name: value for name, value in row.items() if value is not None and name not in ("seq", "key")}
     plain = {name: value for name, value in plain.items() if not (isinstance(value, str) and value[:1] in "{[")}
     return {**plain, "id": uuid.uuid4(), **more}
 
 
-CASES = ("membership", "scope_grant", "enterprise_person", "site")
+CASES: tuple[tuple[str, dict[str, str]], ...] = (
+    *((table, {}) for table in ("membership", "scope_grant", "enterprise_person", "site")),
+    ("enterprise_change", {"state": "ACCEPTED"}),
+)
 
 
-@pytest.mark.parametrize("table", CASES)
-async def test_the_bulk_path_may_name_the_right_keys(world_db: Clone, world: World, table: str) -> None:
-    await _bulk(world_db, table, _like(world, table, "E1111"))
+@pytest.mark.parametrize(("table", "more"), CASES)
+async def test_the_bulk_path_may_name_the_right_keys(
+    world_db: Clone, world: World, table: str, more: dict[str, str]
+) -> None:
+    await _bulk(world_db, table, _like(world, table, "E1111", **more))
 
 
-@pytest.mark.parametrize("table", CASES)
+@pytest.mark.parametrize(("table", "more"), CASES)
 @pytest.mark.parametrize("key", KEYS)
-async def test_wrong_keys_of_the_bulk_path_are_refused(world_db: Clone, world: World, table: str, key: str) -> None:
+async def test_wrong_keys_of_the_bulk_path_are_refused(
+    world_db: Clone, world: World, table: str, more: dict[str, str], key: str
+) -> None:
     for wrong in (world.keys["C22"], None):
-        row = _like(world, table, "E1111")
+        row = _like(world, table, "E1111", **more)
         if row.get(key) == wrong:
             continue
         with pytest.raises(asyncpg.CheckViolationError, match="wrong level keys"):
@@ -79,6 +87,26 @@ async def test_wrong_keys_of_a_tenant_are_refused(world_db: Clone, world: World,
     await _bulk(world_db, "tenant", right)
     with pytest.raises(asyncpg.CheckViolationError, match="wrong level keys"):
         await _bulk(world_db, "tenant", {**right, key: world.keys["C22"]})
+
+
+@pytest.mark.parametrize("author", ["E1111", "D111"])
+async def test_a_draft_of_the_bulk_path_fills_its_authors_own_key_only(
+    fresh_world: Clone, world: World, author: str
+) -> None:
+    """Decision 10; every other key, right for the owner or not, would show the draft to somebody else."""
+    table = "enterprise_change"
+    own = {"E": "enterprise_key", "D": "county_key"}[author[0]]
+    like = _like(world, table, "E1111", state="DRAFT", author_key=world.keys[author])
+    draft = {**like, **dict.fromkeys(KEYS), own: world.keys[author]}
+    await fresh_world.admin.execute("UPDATE app.enterprise_change SET state = 'WITHDRAWN' WHERE state = 'DRAFT'")
+    await _bulk(fresh_world, table, draft)
+    owner = next(row for row in world.tables["tenant"] if row["id"] == tenant_id("E1111"))
+    wrong = [{**draft, key: value} for key in KEYS for value in (world.keys["C22"], owner[key], None)]
+    wrong = [row for row in wrong if row != draft]
+    assert len(wrong) > len(KEYS)
+    for row in [*wrong, {**draft, "author_key": None}, {**draft, "author_key": world.keys["D112"]}]:
+        with pytest.raises(asyncpg.CheckViolationError, match="wrong level keys"):
+            await _bulk(fresh_world, table, row)
 
 
 async def test_a_draft_shows_to_its_author_only_and_submitting_shows_it_up_and_down(
