@@ -22,7 +22,10 @@ _SUBMIT = """mutation Submit($input: RegistrationSubmitInput!) {
   registrationSubmit(input: $input) { received errors { code field message } } }"""
 _INBOX = """query Inbox($code: String!) {
   registrations(filter: {creditCode: {eq: $code}}, first: 10) { totalCount nodes {
-    id kind state version name divisionCode contactPhone enterprise { id name } } } }"""
+    id kind state version name divisionCode phoneMasked enterprise { id name } } } }"""
+_REVEAL = """mutation Reveal($input: RegistrationPhoneRevealInput!) {
+  registrationPhoneReveal(input: $input) {
+    contactPhone registration { id version } errors { code field message } } }"""
 _APPROVE = """mutation Approve($input: RegistrationApproveInput!) {
   registrationApprove(input: $input) { slipCode slipQrSvg slipExpiresAt
     registration { id state enterprise { id name } } errors { code field message } } }"""
@@ -147,6 +150,15 @@ async def _approve(story: Story, acceptor: Person, form: dict[str, Any]) -> tupl
         check(inbox["totalCount"] == 1, f"one registration, not {inbox['totalCount']}")
         row = inbox["nodes"][0]
         check((row["kind"], row["state"]) == ("NEW", "RECEIVED"), "new and received")
+    async with story.step("the acceptor needs a reason to see the number, then calls back; a repeat shows it no more"):
+        check(form["contactPhone"] not in str(inbox), "the list hides the middle of the number")
+        asked = {"id": row["id"], "reason": "", "clientMutationId": str(uuid4())}
+        refused = await acceptor.attempt(_REVEAL, input=asked)
+        check(refused["errors"] and not refused["contactPhone"], "no number without a reason")
+        asked |= {"reason": "电话核实联系人", "clientMutationId": str(uuid4())}
+        shown = await acceptor.do(_REVEAL, input=asked)
+        check(shown["contactPhone"] == form["contactPhone"], "the number that the citizen gave")
+        check((await acceptor.do(_REVEAL, input=asked))["contactPhone"] is None, "shown once")
     async with story.step("the county approves: tenant, file, site and first user in one transaction"):
         given = {"id": row["id"], "expectedVersion": row["version"], "clientMutationId": str(uuid4())}
         payload = await acceptor.do(_APPROVE, input=given)

@@ -54,7 +54,7 @@ async def record(
         object_id: the object.
         owner_key: tenant whose record the object is, when it is not the acting tenant's.
         site_id: the site that places the object, when a site does.
-        details: ids, codes and counts; never personal data.
+        details: ids, codes and counts, and the reason that was given; never personal data.
 
     Raises:
         ValueError: details hold more than that.

@@ -23,6 +23,7 @@ _LOCK = "enterprise.lock"
 APPROVE = "registration.approve"
 REFUSE = "registration.refuse"
 CONFIRM_CLAIM = "registration.confirmClaim"
+REVEAL_PHONE = "registration.revealPhone"
 EDIT = "enterprise.edit"
 CONFIRM = "enterprise.confirm"
 SUSPEND = "enterprise.suspend"
@@ -44,6 +45,7 @@ REGISTRATION = (
     Transition("RECEIVED", APPROVE, "APPROVED", _COUNTY, _DECIDE),
     Transition("RECEIVED", REFUSE, "REFUSED", _COUNTY, _DECIDE),
     Transition("RECEIVED", CONFIRM_CLAIM, "CLAIM_CONFIRMED", _COUNTY, _DECIDE),
+    Transition("RECEIVED", REVEAL_PHONE, "RECEIVED", _COUNTY, _DECIDE),
 )
 
 STATUS = (

@@ -52,7 +52,7 @@ TYPES = {
         "registration",
         "registration",
         {"COUNTY": frozenset({"own"})},
-        values("kind state creditCode name divisionCode address longitude latitude contactName contactPhone")
+        values("kind state creditCode name divisionCode address longitude latitude contactName")
         | values("phoneMasked industryCode decidedByName decidedAt reason version createdAt")
         | _FILE
         | {"park": Edge("Agency", "park_id")},
@@ -74,7 +74,7 @@ ROOTS = {
     "registration": "by id Registration",
     "registrationCounts": "counts Registration",
     "registrationSubmit": "plain",
-    **{f"registration{step}": "changes Registration" for step in ("Approve", "ConfirmClaim", "Refuse")},
+    **{f"registration{step}": "changes Registration" for step in ("Approve", "ConfirmClaim", "Refuse", "PhoneReveal")},
     **{
         f"enterprise{step}": "changes Enterprise"
         for step in ("Update", "Verify", "Confirm", "SetLifecycle", "LockFields")
@@ -87,7 +87,7 @@ ROOTS = {
 IDS = {
     "registrationSubmit.park": "Agency",
     "registrationApprove.park": "Agency",
-    **{f"registration{step}.id": "Registration" for step in ("Approve", "ConfirmClaim", "Refuse")},
+    **{f"registration{step}.id": "Registration" for step in ("Approve", "ConfirmClaim", "Refuse", "PhoneReveal")},
     **{
         f"enterprise{step}.id": "Enterprise"
         for step in ("Update", "Verify", "Confirm", "SetLifecycle", "LockFields", "ChangeSubmit")
@@ -106,6 +106,7 @@ STEPS = {
         RECEIVED  registration.approve       APPROVED         registration.decide  COUNTY=ACCEPTOR
         RECEIVED  registration.refuse        REFUSED          registration.decide  COUNTY=ACCEPTOR
         RECEIVED  registration.confirmClaim  CLAIM_CONFIRMED  registration.decide  COUNTY=ACCEPTOR
+        RECEIVED  registration.revealPhone   RECEIVED         registration.decide  COUNTY=ACCEPTOR
     """,
     # the file: province R (lock), city R, county R A(verify), enterprise C U
     "STATUS": """

@@ -86,8 +86,10 @@ APPROVE = """mutation($i: RegistrationApproveInput!) { registrationApprove(input
   slipCode slipQrSvg slipExpiresAt errors { code field } } }"""
 CONFIRM = """mutation($i: RegistrationConfirmClaimInput!) { registrationConfirmClaim(input: $i) {
   registration { state } slipCode errors { code } } }"""
+REVEAL = """mutation($i: RegistrationPhoneRevealInput!) { registrationPhoneReveal(input: $i) {
+  registration { id version state phoneMasked } contactPhone errors { code field message } } }"""
 WAITING = """query($code: String!) { registrations(filter: {creditCode: {eq: $code}}) {
-  nodes { id version kind state contactPhone phoneMasked enterprise { id } } } }"""
+  nodes { id version kind state phoneMasked enterprise { id } } } }"""
 UPDATE = """mutation($i: EnterpriseUpdateInput!) { enterpriseUpdate(input: $i) {
   enterprise { version employees sizeClass sizeBasis completeness duties } errors { code field message } } }"""
 SITE_ADD = """mutation($i: SiteAddInput!) { siteAdd(input: $i) {
@@ -118,7 +120,9 @@ async def test_the_whole_way_from_citizen_to_two_counties(desk: Desk) -> None:
 
     county = await office(admin, JIANGYIN, "ACCEPTOR")
     (waiting,) = (await desk.one(county, WAITING, code=form["creditCode"]))["nodes"]
-    assert (waiting["kind"], waiting["contactPhone"], waiting["phoneMasked"]) == ("NEW", "13812345678", "138****5678")
+    assert (waiting["kind"], waiting["phoneMasked"]) == ("NEW", "138****5678")
+    shown = await desk.one(county, REVEAL, i={"id": waiting["id"], "reason": "电话核实"})
+    assert (shown["errors"], shown["contactPhone"]) == ([], "13812345678")
     done = await desk.one(county, APPROVE, i={"id": waiting["id"], "expectedVersion": waiting["version"]})
     assert done["errors"] == []
     assert done["slipQrSvg"].startswith("<svg")
@@ -172,6 +176,50 @@ async def test_a_repeat_says_received_and_shows_no_slip_again(desk: Desk) -> Non
     assert again["registration"] == first["registration"]
     kept = await desk.clone.admin.fetch("SELECT outcome::text FROM app.idempotency")
     assert all(first["slipCode"] not in row["outcome"] for row in kept)
+
+
+async def test_a_number_is_shown_once_and_kept_nowhere_but_in_its_row(desk: Desk) -> None:
+    number = f"139{uuid.uuid4().int % 10**8:08}"
+    form = filled(contactPhone=number)
+    await desk.one(None, SUBMIT, i=form)
+    admin = desk.clone.admin
+    county = await office(admin, JIANGYIN, "ACCEPTOR")
+    (waiting,) = (await desk.one(county, WAITING, code=form["creditCode"]))["nodes"]
+    given = {"id": waiting["id"], "reason": "电话核实", "clientMutationId": "reveal-" + waiting["id"][-12:]}
+    first = await desk.one(county, REVEAL, i=given)
+    again = await desk.one(county, REVEAL, i=given)
+    assert (first["contactPhone"], again["contactPhone"], again["errors"]) == (number, None, [])
+    assert again["registration"] == first["registration"] == {
+        "id": waiting["id"], "version": 1, "state": "RECEIVED", "phoneMasked": waiting["phoneMasked"],
+    }  # fmt: skip
+    entries = await admin.fetch(
+        "SELECT * FROM app.audit_entry WHERE object_id = $1", uuid.UUID(waiting["id"].removeprefix("registration_"))
+    )
+    assert [entry["action"] for entry in entries] == ["registration.revealPhone"]
+    tables = [
+        row["name"] for row in await admin.fetch("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'app'")
+    ]
+    held = "SELECT count(*) FROM app.{} t WHERE t::text LIKE $1"
+    holding = [name for name in tables if await admin.fetchval(held.format(name), f"%{number}%")]
+    assert holding == ["registration"]
+
+
+async def test_a_refused_reveal_shows_nothing(desk: Desk) -> None:
+    form = filled()
+    await desk.one(None, SUBMIT, i=form)
+    admin = desk.clone.admin
+    county = await office(admin, JIANGYIN, "ACCEPTOR")
+    (waiting,) = (await desk.one(county, WAITING, code=form["creditCode"]))["nodes"]
+    given = {"id": waiting["id"], "reason": "电话核实"}
+    for caller, changed, code in (
+        (await office(admin, JIANGYIN, "OFFICER"), {}, "NOT_PERMITTED"),
+        (await office(admin, YIXING, "ACCEPTOR"), {}, "NOT_FOUND"),
+        (county, {"id": "registration_x"}, "NOT_FOUND"),
+        (county, {"reason": "电"}, "TOO_SHORT"),
+    ):
+        answer = await desk.one(caller, REVEAL, i=given | changed)
+        assert ([error["code"] for error in answer["errors"]], answer["contactPhone"]) == ([code], None)
+        assert answer["registration"] is None
 
 
 async def test_unknown_and_foreign_ids_get_the_same_answer(desk: Desk) -> None:

@@ -252,6 +252,80 @@ async def test_only_the_accepting_post_decides(tree_db: Clone, use_case: Callabl
     assert (await stored(tree_db.admin, "registration", row["id"]))["state"] == "RECEIVED"
 
 
+async def entries_of(clone: Clone, object_id: UUID) -> list[Mapping[str, Any]]:
+    return [
+        dict(row)
+        for row in await clone.admin.fetch("SELECT * FROM app.audit_entry WHERE object_id = $1 ORDER BY seq", object_id)
+    ]
+
+
+async def test_the_number_is_revealed_to_who_decides_and_the_audit_log_says_to_whom_and_why(tree_db: Clone) -> None:
+    row = await submitted(tree_db)
+    county = await office(tree_db.admin, JIANGYIN, "ACCEPTOR")
+    async with working(tree_db.db, county) as ctx:
+        assert await registrations.reveal_phone(ctx, row["id"], " 核对执照 ") == "13812345678"
+    assert await stored(tree_db.admin, "registration", row["id"]) == row
+    (entry,) = await entries_of(tree_db, row["id"])
+    assert (entry["action"], entry["object_type"], entry["outcome"]) == (
+        "registration.revealPhone", "registration", "ALLOWED",
+    )  # fmt: skip
+    assert (entry["owner_key"], entry["person_id"], entry["actor_name"], entry["actor_agency"]) == (
+        county.tenant_key, county.person_id, county.actor_name, county.tenant_name,
+    )  # fmt: skip
+    assert "核对执照" in entry["details"]
+    assert "13812345678" not in str(entry)
+
+
+async def test_a_number_that_is_written_into_the_reason_stays_out_of_the_log(tree_db: Clone) -> None:
+    row = await submitted(tree_db)
+    county = await office(tree_db.admin, JIANGYIN, "ACCEPTOR")
+    async with working(tree_db.db, county) as ctx:
+        await registrations.reveal_phone(ctx, row["id"], "再次拨打 13812345678")
+    (entry,) = await entries_of(tree_db, row["id"])
+    assert "138****5678" in entry["details"]
+    assert "13812345678" not in str(entry)
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("", "REQUIRED"), (" \t", "REQUIRED"), ("核", "TOO_SHORT"), ("核" * 201, "TOO_LONG")]
+)
+async def test_the_number_is_not_revealed_without_a_reason(tree_db: Clone, reason: str, code: str) -> None:
+    row = await submitted(tree_db)
+    county = await office(tree_db.admin, JIANGYIN, "ACCEPTOR")
+    with pytest.raises(Fault) as caught:
+        async with working(tree_db.db, county) as ctx:
+            await registrations.reveal_phone(ctx, row["id"], reason)
+    assert codes_of(caught) == [(code, "reason")]
+    assert await entries_of(tree_db, row["id"]) == []
+
+
+@pytest.mark.parametrize("reason", ["核对", "核" * 200])
+async def test_the_shortest_and_the_longest_reason(tree_db: Clone, reason: str) -> None:
+    row = await submitted(tree_db)
+    county = await office(tree_db.admin, JIANGYIN, "ACCEPTOR")
+    async with working(tree_db.db, county) as ctx:
+        assert await registrations.reveal_phone(ctx, row["id"], reason) == "13812345678"
+
+
+async def test_nobody_else_and_nothing_decided_is_revealed(tree_db: Clone) -> None:
+    row = await submitted(tree_db)
+
+    async def refused(ref: str, *roles: str) -> list[tuple[str, str]]:
+        caller = await office(tree_db.admin, ref, *roles)
+        with pytest.raises(Fault) as caught:
+            async with working(tree_db.db, caller) as ctx:
+                await registrations.reveal_phone(ctx, row["id"], "核对执照")
+        return codes_of(caught)
+
+    assert await refused(JIANGYIN, "OFFICER") == [("NOT_PERMITTED", "")]
+    assert await refused("3202", "LEADER") == [("NOT_PERMITTED", "")]
+    assert await refused(YIXING, "ACCEPTOR") == [(NOT_FOUND, "id")]
+    county = await office(tree_db.admin, JIANGYIN, "ACCEPTOR")
+    async with working(tree_db.db, county) as ctx:
+        await registrations.refuse(ctx, row["id"], 1, "执照不清")
+    assert await refused(JIANGYIN, "ACCEPTOR") == [("WRONG_STATE", "")]
+
+
 async def test_the_public_writes_only_through_the_function(tree_db: Clone) -> None:
     async with tree_db.db.connect("public") as connection:
         for statement in (
@@ -268,4 +342,5 @@ def test_every_decision_has_an_entry() -> None:
         policies.APPROVE,
         policies.REFUSE,
         policies.CONFIRM_CLAIM,
+        policies.REVEAL_PHONE,
     }

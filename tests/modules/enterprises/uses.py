@@ -31,6 +31,14 @@ def _county(function: Any, *more: Any, **over: Any) -> Make:
     return make
 
 
+async def _reveal(clone: Clone, opened: Opened) -> Prepared:
+    """The county asks for the number of a registration that has just come in."""
+    async with working(clone.db) as ctx:
+        registration = await registrations.submit(ctx, form())
+    county = await office(clone.admin, JIANGYIN, "ACCEPTOR")
+    return county, calling(registrations.reveal_phone, registration, "核实")
+
+
 def _on_file(who: str, function: Any, *more: Any) -> Make:
     """Somebody does something with the file."""
 
@@ -109,6 +117,7 @@ CASES = (
     _case("REGISTRATION", "RECEIVED", "registration.approve", _DECIDE, _county(registrations.approve)),
     _case("REGISTRATION", "RECEIVED", "registration.refuse", _DECIDE, _county(registrations.refuse, REASON)),
     _case("REGISTRATION", "RECEIVED", "registration.confirmClaim", _DECIDE, _CLAIM),
+    _case("REGISTRATION", "RECEIVED", "registration.revealPhone", _DECIDE, _reveal),
     *(_case("STATUS", state, "enterprise.claim", _DECIDE, _CLAIM) for state in ("UNVERIFIED", "CLAIMED", "VERIFIED")),
     _case("STATUS", "CLAIMED", "enterprise.verify", _VERIFY, _on_file("county", file.verify)),
     *(

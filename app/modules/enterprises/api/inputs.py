@@ -120,6 +120,26 @@ class RegistrationPayload(gql.Payload):
     registration: Registration | None = gql.result("The registration as it is now.")
 
 
+@strawberry.input(description="A registration whose contact is to be called.")
+class RegistrationPhoneRevealInput:
+    """Input of ``registrationPhoneReveal``."""
+
+    id: strawberry.ID = strawberry.field(description="The registration, not decided yet.")
+    reason: str = strawberry.field(description="Why the number is needed, 2 to 200 characters; the audit log keeps it.")
+    client_mutation_id: str | None = strawberry.field(default=None, description=_ATTEMPT)
+
+
+@strawberry.type(description="Outcome of `registrationPhoneReveal`.")
+class RegistrationPhoneRevealPayload(gql.Payload):
+    """Payload with a registration and its contact's number."""
+
+    registration: Registration | None = gql.result("The registration; it does not change.")
+    contact_phone: str | None = strawberry.field(
+        default=None,
+        description="The number in full, shown this once: a repeat with the same `clientMutationId` gives null.",
+    )
+
+
 @strawberry.type(description="Outcome of `registrationApprove` and `registrationConfirmClaim`, with the slip to print.")
 class RegistrationOpenPayload(gql.Payload):
     """Payload with a registration and the activation slip of the first user."""

@@ -26,6 +26,8 @@ from app.modules.enterprises.api.inputs import (
     RegistrationConfirmClaimInput,
     RegistrationOpenPayload,
     RegistrationPayload,
+    RegistrationPhoneRevealInput,
+    RegistrationPhoneRevealPayload,
     RegistrationRefuseInput,
     RegistrationSubmitInput,
     RegistrationSubmitPayload,
@@ -109,6 +111,19 @@ class RegistrationMutation:
         """Run ``registrations.refuse``."""
         row_id = uuid_of(input.id, "registration")
         return await registrations.refuse(ctx, row_id, input.expected_version, input.reason)
+
+    @gql.mutation(
+        payload=RegistrationPhoneRevealPayload,
+        returns="registration",
+        description="Shows the contact's number in full to who decides the registration, to call back before deciding; "
+        "the audit log keeps who, when and why, never the number. Errors: NOT_FOUND, NOT_PERMITTED, WRONG_STATE, "
+        f"TOO_SHORT, {_TEXT}.",
+    )
+    async def registration_phone_reveal(ctx: WriteContext, input: RegistrationPhoneRevealInput) -> gql.Outcome:  # noqa: A002, N805
+        """Run ``registrations.reveal_phone``; the number is never kept."""
+        row_id = uuid_of(input.id, "registration")
+        number = await registrations.reveal_phone(ctx, row_id, input.reason)
+        return gql.Outcome(row_id, once={"contact_phone": number})
 
 
 @strawberry.type

@@ -303,8 +303,7 @@ class Registration(gql.Node):
     longitude: float | None = gql.column("Degrees east, WGS 84.")
     latitude: float | None = gql.column("Degrees north, WGS 84.")
     contact_name: str = gql.column("Who asks.")
-    contact_phone: str = gql.column("Telephone in full, for the county to call back.")
-    phone_masked: str = gql.column("Telephone, its middle hidden.")
+    phone_masked: str = gql.column("Telephone, its middle hidden; `registrationPhoneReveal` shows it in full.")
     industry_code: str | None = gql.column("Industry that was given, GB/T 4754.", filterable=True)
     park: Annotated["Agency", strawberry.lazy(_MEMBERS)] | None = gql.one(
         models.Registration.park_id, "Park that was named."

@@ -1,4 +1,4 @@
-"""From a citizen's request to a working tenant: receive, approve, refuse, confirm a claim (US-04)."""
+"""From a citizen's request to a working tenant: receive, call back, approve, refuse, confirm a claim (US-04)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from uuid import UUID
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from app.kit.errors import Fault, FaultGroup, NotPermittedFault
+from app.kit.errors import Fault, FaultGroup, NotPermittedFault, require
 from app.kit.ids import uuid4, uuid7
 from app.kit.rules import uscc
 from app.kit.sortkey import sort_key
 from app.kit.transitions import step
 from app.kit.uow import WriteContext
+from app.modules.audit import public as audit
 from app.modules.enterprises import errors, policies
 from app.modules.enterprises.models import Enterprise, Registration, Site
 from app.modules.enterprises.service import file
@@ -25,6 +26,8 @@ from tenants.roles import ADMIN
 
 FIRST_ROLES = (ADMIN, "HEAD")
 """Roles of the first user of an enterprise."""
+REASON_LEAST, REASON_LIMIT = 2, 200
+"""Characters of the reason for which a number is revealed."""
 
 _RECEIVE = text(
     "SELECT app.registration_receive(:id, :credit_code, :name, :county_code, :division_code, :address, "
@@ -225,6 +228,29 @@ async def refuse(ctx: WriteContext, registration_id: UUID, expected_version: int
     decision = step(policies.REGISTRATION, registration.state, policies.REFUSE, ctx.acting)
     await _decided(ctx, registration, decision.target, reason=clean(reason, ("reason",)))
     return registration_id
+
+
+async def reveal_phone(ctx: WriteContext, registration_id: UUID, reason: str) -> str:
+    """Return the contact's number in full, to call back before deciding; the audit log keeps who asked, and why.
+
+    Args:
+        ctx: the county's context.
+        registration_id: the registration, not decided yet.
+        reason: 2 to 200 characters (decision 36; 个人信息保护法 art. 6, 51).
+
+    Raises:
+        Fault: ``REQUIRED``, ``TOO_SHORT``, ``TOO_LONG``, ``TEXT_CONTROL``; ``WRONG_STATE``, ``NOT_FOUND``.
+    """
+    policies.may(policies.REGISTRATION, policies.REVEAL_PHONE, ctx.acting)
+    why = clean(reason, ("reason",), limit=REASON_LIMIT)
+    require(len(why) >= REASON_LEAST, "TOO_SHORT", ("reason",), limit=REASON_LEAST, length=len(why))
+    registration = await locked(ctx, Registration, registration_id, None)
+    step(policies.REGISTRATION, registration.state, policies.REVEAL_PHONE, ctx.acting)
+    number = registration.contact_phone
+    # Somebody who asks again may write the number into the reason; the log never holds it.
+    details = {"reason": why.replace(number, registration.phone_masked)}
+    await audit.record(ctx, policies.REVEAL_PHONE, "registration", registration_id, details=details)
+    return number
 
 
 async def _own_place(ctx: WriteContext, registration: Registration) -> Place:
