@@ -63,7 +63,7 @@ class Place:
     async def end_all(self) -> int:
         """End every connection of the two logins, as a restart of the server does."""
         ended = await self.admin.fetch(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'anlancontract%'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'anlancontract%' AND datname = current_database()"
         )
         return len(ended)
 
@@ -249,7 +249,9 @@ async def test_many_readers_share_few_connections(place: Place) -> None:
         *(place.db.reader(LOGINS[number % 2]).fetchval("SELECT $1::int", number) for number in range(500))
     )
     assert answers == list(range(500))
-    count = await place.admin.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'anlancontract%'")
+    count = await place.admin.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'anlancontract%' AND datname = current_database()"
+    )
     assert 1 <= count <= 16
 
 
@@ -259,7 +261,7 @@ async def test_close_leaves_no_connection(place: Place) -> None:
         async with place.db.write(login, {"app.key": "1"}) as session:
             await session.execute(CLAIM)
     await place.db.close()
-    count = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'anlancontract%'"
+    count = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'anlancontract%' AND datname = current_database()"
     for _ in range(500):
         if await place.admin.fetchval(count) == 0:
             return
