@@ -1,7 +1,7 @@
 """Periodic duties of the system, run by the relay, one instance at a time over all processes.
 
 A slice registers a duty while its `jobs.py` is imported. Our own duties are here: send again what was sent and never
-reported, copy dead letters that only the broker holds, forget what is long done.
+reported, copy dead letters that only the broker holds, forget what is long done, and keep the object store clean.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from sqlalchemy import text
 from app.kit.job_runner import keep_dead_letter
 from app.kit.jobs import LOGIN as JOBS_LOGIN
 from app.kit.jobs import SETTLE
+from app.kit.objects import PgVersionRows
+from infra.clock import real_now
 from infra.db.port import Database
+from infra.objects.port import ObjectStore
 from infra.queue.port import Queue
 from infra.settings import Settings
+from infra.wiring import open_objects
 
 log = logging.getLogger("anlan.duties")
 
@@ -28,6 +32,9 @@ RESEND_AFTER_S = 600
 RESEND_LIMIT = 50
 KEEP_DAYS = 30
 """How long the outbox and the table of done messages are kept; longer than a message can live."""
+OBJECTS_LOGIN = "sys_retention"
+OBJECTS_GRACE_S = 24 * 3600.0
+"""A file without a row stays so long: longer than any transaction that puts the file before its row."""
 
 DutyFunction = Callable[[Database, Settings], Awaitable[None]]
 
@@ -160,6 +167,30 @@ async def forget_old(db: Database, days: int = KEEP_DAYS) -> None:
             await session.execute(text(statement), {"days": days})
 
 
+async def clean_objects(db: Database, store: ObjectStore) -> None:
+    """Remove temporary objects whose time is over, and files that no row names; a row without its file is an alarm.
+
+    What a retention or a legal hold keeps stays. Real time, not the legal clock: it is about files and addresses.
+
+    Args:
+        db: the database.
+        store: the object store.
+    """
+    async with db.write(OBJECTS_LOGIN, {}) as session:
+        expired = await store.expire(PgVersionRows(session), real_now())
+    # After the commit, so that the files of what has just expired are nobody's.
+    async with db.read(OBJECTS_LOGIN, {}) as session:
+        swept = await store.sweep(PgVersionRows(session), grace_s=OBJECTS_GRACE_S)
+    if expired or swept.removed:
+        log.info("objects.removed", extra={"count": expired + swept.removed})
+    if swept.missing:
+        log.error("objects.missing", extra={"count": len(swept.missing)})
+
+
+async def _clean_objects(db: Database, settings: Settings) -> None:
+    await clean_objects(db, open_objects(settings))
+
+
 async def _sweep(db: Database, _settings: Settings) -> None:
     await resend_unreported(db)
     await settle_done(db)
@@ -167,3 +198,4 @@ async def _sweep(db: Database, _settings: Settings) -> None:
 
 
 register_duty("queue.sweep", 60.0, _sweep)
+register_duty("objects.sweep", 3600.0, _clean_objects)
