@@ -111,10 +111,20 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         issuers=tuple(issuers) if issuers else None,
         host=host,
         port=port,
-        public_url=config("ANLAN_PUBLIC_URL", default=f"http://{host}:{port}").rstrip("/"),
+        public_url=config("ANLAN_PUBLIC_URL", default=web_address(host, port)).rstrip("/"),
         log_level=config("ANLAN_LOG", default="INFO").upper(),
         ci=config("CI", default="") not in ("", "false", "0"),
     )
+
+
+def web_address(host: str, port: int) -> str:
+    """Return the address of a web server without TLS; an IPv6 host stands in brackets (RFC 3986, 3.2.2).
+
+    Args:
+        host: name or address that the server binds.
+        port: its port.
+    """
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import Any
 from app.cli.held import HeldError, held
 from app.cli.supervisor import StoppedError, Supervisor, SupervisorError
 from infra.process import LaunchError, outside, tail
-from infra.settings import Settings
+from infra.settings import Settings, web_address
 
 NEEDED_MB = 400
 """Free disk that a start asks for."""
@@ -144,14 +144,14 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         except OSError as fault:
             if fault.errno == errno.EADDRINUSE:
                 raise UpError(f"port {port} of {host} is taken; choose another with --port") from None
-            raise UpError(f"cannot listen on {host}:{port} ({fault.strerror}); choose another --port") from None
+            raise UpError(f"cannot listen on port {port} of {host} ({fault.strerror}); choose another --port") from None
         yield listener
 
 
 def _addressed(settings: Settings, port: int) -> Settings:
     """Put the port that is listened on into the settings."""
-    default_url = settings.public_url == f"http://{settings.host}:{settings.port}"
-    url = f"http://{settings.host}:{port}" if default_url else settings.public_url
+    default_url = settings.public_url == web_address(settings.host, settings.port)
+    url = web_address(settings.host, port) if default_url else settings.public_url
     return replace(settings, port=port, public_url=url)
 
 

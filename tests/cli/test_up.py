@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -248,6 +249,25 @@ def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path, monkeypatch:
     with pytest.raises(up.UpError, match="1 MB are free"):
         up._refuse_early(load({"ANLAN_STATE": str(tmp_path / "s")}), None)
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_the_port_that_is_listened_on_stands_in_the_address(host: str, written: str) -> None:
+    """Also of an IPv6 host, whose address stands in brackets, and not where an address was set."""
+    settings = load({"ANLAN_HOST": host})
+    assert up._addressed(settings, 9123).public_url == f"http://{written}:9123"
+    given = load({"ANLAN_HOST": host, "ANLAN_PUBLIC_URL": "https://anlan.example"})
+    assert (up._addressed(given, 9123).public_url, up._addressed(given, 9123).port) == ("https://anlan.example", 9123)
+
+
+def test_an_ipv6_host_answers_at_its_address() -> None:
+    """What a client reads in the ready file is an address that leads to the socket."""
+    with up._listening("::1", 0) as listener:
+        settings = up._addressed(load({"ANLAN_HOST": "::1"}), listener.getsockname()[1])
+        address = urlsplit(settings.public_url)
+        assert address.hostname is not None
+        with socket.create_connection((address.hostname, address.port or 0), timeout=10):
+            listener.accept()[0].close()
 
 
 def test_a_taken_port_is_named() -> None:

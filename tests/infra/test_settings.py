@@ -21,6 +21,15 @@ def test_defaults_are_the_embedded_parts() -> None:
     assert settings.embedded
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("::1", "http://[::1]:9000"), ("localhost", "http://localhost:9000"), ("10.0.0.7", "http://10.0.0.7:9000")],
+)
+def test_the_public_address_follows_the_host(host: str, url: str) -> None:
+    """An IPv6 address stands in brackets (RFC 3986, 3.2.2)."""
+    assert load({"ANLAN_HOST": host, "ANLAN_PORT": "9000"}).public_url == url
+
+
 def test_production_names_each_missing_part() -> None:
     with pytest.raises(SettingsError) as caught:
         load({"ANLAN_ENV": "production", "ANLAN_QUEUE_URL": "redis://127.0.0.1/0"}).require_production_parts()
