@@ -39,7 +39,12 @@ class Acting:
         Args:
             today: the legal day, of our clock; policies with validity compare with it.
         """
-        return {"app.key": str(self.tenant_key), "app.person": str(self.person_id), "app.today": today.isoformat()}
+        return {
+            "app.key": str(self.tenant_key),
+            "app.person": str(self.person_id),
+            "app.membership": str(self.membership_id),
+            "app.today": today.isoformat(),
+        }
 
 
 @dataclass(frozen=True)

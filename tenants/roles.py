@@ -16,8 +16,6 @@ SECURITY = "SECURITY"
 AUDITOR = "AUDITOR"
 """审计管理员: reads the audit log; exclusive of ADMIN and SECURITY (三员分立, unverified practice)."""
 EXCLUSIVE = frozenset({ADMIN, SECURITY, AUDITOR})
-PRIVILEGED = EXCLUSIVE
-"""Roles whose grant needs a second person."""
 
 _READ = ("enterprise.read", "member.read", "standard.read", "tenant.read")
 _OFFICE_SHARED = {
@@ -84,7 +82,6 @@ ROLES: MappingProxyType[Kind, MappingProxyType[str, tuple[str, ...]]] = MappingP
                     "member.propose",
                     "member.decide",
                     "member.end",
-                    "member.slip",
                     "grant.manage",
                 ),
                 AUDITOR: ("audit.read", "tenant.read"),
@@ -101,6 +98,9 @@ ROLES: MappingProxyType[Kind, MappingProxyType[str, tuple[str, ...]]] = MappingP
     }
 )
 """Kind to role to capabilities."""
+
+PRIVILEGED = EXCLUSIVE | {role for table in ROLES.values() for role, may in table.items() if "member.approve" in may}
+"""Roles whose grant needs a second person: administrators, and whoever is such a second person himself."""
 
 KNOWN_ROLES = frozenset(role for table in ROLES.values() for role in table)
 """Every role of any kind; a token that carries another one is refused."""

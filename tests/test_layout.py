@@ -76,6 +76,30 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
         assert "/root/" not in text, f"{path.relative_to(ROOT)} names a machine's path"
 
 
+def test_text_files_are_as_the_editor_is_told() -> None:
+    """What ``.editorconfig`` asks of every file: line feeds, no blanks at the end, a last line that ends."""
+    told = (ROOT / ".editorconfig").read_text(encoding="utf-8")
+    for line in ("end_of_line = lf", "insert_final_newline = true", "trim_trailing_whitespace = true"):
+        assert line in told
+    wrong = []
+    for path in tracked():
+        content = path.read_bytes()
+        if path.suffix in {".gz", ".png", ".lock"} or not content:
+            continue
+        if b"\r" in content or not content.endswith(b"\n") or re.search(rb"[ \t]\n", content):
+            wrong.append(str(path.relative_to(ROOT)))
+    assert wrong == []
+
+
+def test_hooks_are_our_own_verbs() -> None:
+    """Hooks that fetch programs from elsewhere would run code that no lock holds."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert "://" not in hooks
+    assert set(re.findall(r"repo: (.+)", hooks)) == {"local"}
+    assert set(re.findall(r"language: (.+)", hooks)) == {"system"}
+    assert re.findall(r"entry: (.+)", hooks) == ["./anlan fix", "./anlan check"]
+
+
 def test_source_files_stay_readable() -> None:
     long = [
         f"{path.relative_to(ROOT)}: {lines}"

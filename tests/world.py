@@ -181,6 +181,7 @@ class World:
             claims["app.person"] = str(actor.person)
         if actor.acts and actor.tenant is not None:
             claims["app.key"] = str(self.keys[actor.tenant])
+            claims["app.membership"] = str(actor.membership)
         return claims
 
     def kind(self, actor: Actor) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from app.api.compiled.compile import Plan
+from app.kit.ids import parse_global_id
 from infra.clock import Clock
 from infra.db.port import Database
 from infra.db.session import ReadSession
@@ -124,7 +125,7 @@ class Authenticator:
                 token_tenant_id=verified.tenant_id,
                 token_roles=verified.roles,
                 tier_ceiling=verified.realm_tier_ceiling,
-                header_membership_id=membership,
+                header_membership_id=_membership_id(membership),
                 today=today,
                 client=verified.client,
                 token_expires=verified.expires_at,
@@ -134,6 +135,12 @@ class Authenticator:
         except HomeTenantRefusedError as refusal:
             raise UnauthenticatedError(refusal.code) from refusal
         return Identity(caller, verified)
+
+
+def _membership_id(given: str | None) -> str | None:
+    """Return the UUID of the header's global id, as `viewer.memberships` shows it; what is none stays as it is."""
+    found = parse_global_id(given, "membership") if given else None
+    return str(found[1]) if found else given
 
 
 class Runs(Protocol):

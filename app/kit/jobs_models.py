@@ -31,7 +31,7 @@ _OUTBOX_PUT = definer_function(
     'tid', nullif(current_setting('app.key', true), '')::int,
     'person', nullif(current_setting('app.person', true), '')), p_due_at);
 END""",
-    PEOPLE_LOGINS,
+    (*PEOPLE_LOGINS, "sys_jobs"),
     stable=False,
 )
 _OUTBOX_WAKE = definer_trigger(

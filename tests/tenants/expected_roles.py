@@ -52,7 +52,7 @@ _TYPED = {
     HEAD            {READ} {FILES} member.approve
     SAFETY_MANAGER  {READ} {FILES} grant.manage
     WORKER          {LOOKS}
-    ADMIN           {READ} {FILES} member.propose member.decide member.end member.slip grant.manage
+    ADMIN           {READ} {FILES} member.propose member.decide member.end grant.manage
     AUDITOR         audit.read tenant.read
 """,
     "RESCUE_TEAM": f"""
@@ -104,7 +104,7 @@ ABOVE: Mapping[str, str] = {
 GRANTS: Mapping[str, str] = {"ADMIN": "every role of the tenant's kind"}
 """Role to what it may grant; no other role grants anything."""
 
-TWO_PERSONS = frozenset({"ADMIN", "SECURITY", "AUDITOR"})
+TWO_PERSONS = frozenset({"ADMIN", "SECURITY", "AUDITOR", "HEAD"})
 """Roles that a second person must approve."""
 
 APART = frozenset({"ADMIN", "SECURITY", "AUDITOR"})

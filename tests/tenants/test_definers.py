@@ -12,8 +12,8 @@ from tests.conftest import Clone
 
 MEMBERS = frozenset({"province", "city", "county", "township", "park", "enterprise", "assigned"})
 CALLERS = {
-    # Whoever acts may queue a job: the import and export of his own, and what follows from his change.
-    "outbox_put": MEMBERS,
+    # Whoever acts may queue a job: the import and export of his own, and what follows from his change; a job, too.
+    "outbox_put": MEMBERS | {"sys_jobs"},
     # A personal job marks its message in its own transaction; the worker's ledger all others.
     "job_done": MEMBERS | {"sys_jobs"},
     # Uploads of people, results of jobs, copies and delete markers of retention.

@@ -47,7 +47,7 @@ from app.api.compiled.values import ABSENT, Getter, InputFaultError, Val, Variab
 from app.kit.gql.marks import MAX_IDS
 from app.kit.ids import parse_global_id
 
-CLAIMS = ("app.key", "app.person", "app.today")
+CLAIMS = ("app.key", "app.person", "app.membership", "app.today")
 """Claims of a compiled read, its first parameters, in this order."""
 GROUPS = 1_000
 TYPE_KEY = "~type"

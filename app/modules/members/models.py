@@ -5,13 +5,34 @@ from sqlalchemy import Table
 from tenants.isolation import TODAY, definer_function, definer_trigger
 from tenants.kinds import PEOPLE_LOGINS
 from tenants.models import Membership, ScopeGrant
+from tenants.roles import EXCLUSIVE
+
+_EXCLUSIVE = ", ".join(f"'{role}'" for role in sorted(EXCLUSIVE))
+
+
+def excluded(roles: str, person: str) -> str:
+    """Return SQL that is true when these roles and those that the person holds anywhere exclude each other (三员分立).
+
+    Args:
+        roles: SQL of the roles wanted, ``text[]``.
+        person: SQL of the person, ``uuid``.
+    """
+    held = (
+        f"SELECT unnest(o.roles) FROM app.membership o WHERE o.person_id = {person}"
+        " AND o.state IN ('ACTIVE', 'SUSPENDED')"
+    )
+    return (
+        f"({roles} && ARRAY[{_EXCLUSIVE}] AND 1 < (SELECT count(DISTINCT x.r) FROM"
+        f" (SELECT unnest({roles}) UNION ALL {held}) AS x(r) WHERE x.r IN ({_EXCLUSIVE})))"
+    )
+
 
 REDEEM = definer_function(
     "app.redeem_slip(p_hash text, p_login text)",
     "text",
     # One answer for wrong, used, expired and foreign codes. The message's id comes from code and login
     # name, so a repetition finds its own message. FOR UPDATE: of two redeemers one gets the slip.
-    """DECLARE
+    f"""DECLARE
   m app.membership%ROWTYPE;
   message uuid := md5(p_hash || ' ' || p_login)::uuid;
   person uuid := nullif(current_setting('app.person', true), '')::uuid;
@@ -25,6 +46,7 @@ BEGIN
   IF m.slip_expires_at IS NULL THEN RETURN CASE WHEN sent THEN 'RECEIVED' ELSE 'INVALID' END; END IF;
   IF m.slip_expires_at <= now() OR person IN (m.proposed_by, m.approved_by) THEN RETURN 'INVALID'; END IF;
   IF sent THEN RETURN 'TAKEN'; END IF;
+  IF {excluded("m.roles::text[]", "person")} THEN RETURN 'EXCLUSIVE'; END IF;
   UPDATE app.membership SET slip_expires_at = NULL, version = version + 1, updated_at = now() WHERE id = m.id;
   PERFORM app.outbox_put(message, 'members.provision', jsonb_build_object('membership_id', m.id,
     'login_name', p_login, 'person_id', person, 'slip_expires_at', m.slip_expires_at),

@@ -1,5 +1,6 @@
 """The audit log over GraphQL: auditors read it, others nothing; denials of mutations are in it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +51,27 @@ async def test_nobody_else_reads_it(fresh_world: Clone, world: World, who: str) 
         await public.record(ctx, "thing.do", "thing", uuid7())
     assert await _entries(fresh_world, world, who) == []
     assert await _entries(fresh_world, world, who, "AUDITOR") == []
+
+
+async def test_an_auditor_who_acts_as_something_else_does_not_read_it(fresh_world: Clone, world: World) -> None:
+    """Memberships never add up; and one whose days are over counts for nothing."""
+    auditor = acting_as(world, "auditor")
+    async with work(fresh_world.db, auditor) as ctx:
+        await public.record(ctx, "thing.do", "thing", uuid7())
+    other = uuid7()
+    await fresh_world.admin.execute(
+        "INSERT INTO app.membership (id, owner_key, person_id, name, roles, state, valid_from)"
+        " VALUES ($1, $2, $3, '李', '{SECURITY}', 'ACTIVE', '2025-01-01')",
+        other, auditor.tenant_key, auditor.person_id,
+    )  # fmt: skip
+    assert await _entries(fresh_world, world, "auditor")
+    ask_entries = "{ auditEntries(first: 5) { totalCount } }"
+    data = await ask(fresh_world, replace(auditor, membership_id=other), ask_entries)
+    assert data["auditEntries"]["totalCount"] == 0
+    await fresh_world.admin.execute(
+        "UPDATE app.membership SET valid_to = '2025-06-01' WHERE id = $1", auditor.membership_id
+    )
+    assert await _entries(fresh_world, world, "auditor") == []
 
 
 async def test_a_neighbours_auditor_sees_nothing_of_it(fresh_world: Clone, world: World) -> None:

@@ -138,7 +138,8 @@ STEPS = {
         PROPOSED   refuse        REFUSED    member.approve  {_FOUR_EYES} ENTERPRISE=HEAD other
         PROPOSED   end           ENDED      member.end      EVERY=ADMIN
         PENDING    issue-slip    PENDING    member.propose  EVERY=ADMIN
-        PENDING    issue-slip    PENDING    member.slip     COUNTY=ACCEPTOR ENTERPRISE=ADMIN
+        PENDING    issue-slip    PENDING    member.approve  {_FOUR_EYES} ENTERPRISE=HEAD
+        PENDING    issue-slip    PENDING    member.slip     COUNTY=ACCEPTOR
         PENDING    end           ENDED      member.end      EVERY=ADMIN
         ACTIVE     suspend       SUSPENDED  member.decide   EVERY=ADMIN
         ACTIVE     change-roles  ACTIVE     member.decide   EVERY=ADMIN

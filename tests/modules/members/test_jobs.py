@@ -1,9 +1,12 @@
 """Activation slips, and the jobs that make accounts follow memberships."""
 
 import asyncio
+import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -40,13 +43,14 @@ def test_codes_are_random_and_only_their_hash_is_kept() -> None:
 
 
 async def test_a_slip_is_issued_by_those_who_may(fresh_world: Clone, world: World) -> None:
-    member = await create_membership(fresh_world.admin, world, "E1111", state="PENDING", roles=("WORKER",))
+    await fresh_world.admin.execute("DELETE FROM app.membership WHERE owner_key = $1", world.keys["E1114"])
+    member = await create_membership(fresh_world.admin, world, "E1114", state="PENDING", roles=("ADMIN", "HEAD"))
     acceptor = acting_as(world, "county_1")
     slip = await do(fresh_world, acceptor, lambda ctx: service.issue_slip(ctx, member, 1))
     row = await row_of(fresh_world.admin, member)
     assert (row["slip_hash"], row["slip_expires_at"]) == (hash_code(slip.code), slip.expires_at)
     assert slip.code not in str(row)
-    for name, code in (("county_2", "NOT_FOUND"), ("enterprise_officer_1", "NOT_PERMITTED")):
+    for name, code in (("county_2", "NOT_FOUND"), ("enterprise_officer_1", "NOT_FOUND")):
         caller = acting_as(world, name)
         assert await refused(fresh_world, caller, lambda ctx: service.issue_slip(ctx, member, 2)) == code
     active = world.actors["enterprise_officer_1"].membership
@@ -184,6 +188,73 @@ async def test_who_proposed_or_approved_cannot_redeem(fresh_world: Clone, world:
         slip = await create_slip(fresh_world.admin, member)
         code = await refused(fresh_world, admin, calling(service.redeem, slip.code, "myself"))
         assert code == "MEMBER_SLIP_INVALID"
+
+
+async def test_of_a_privileged_role_only_the_second_person_prints_the_slip(fresh_world: Clone, world: World) -> None:
+    """Else whoever prints it last becomes the administrator."""
+    security = acting_as(world, "county_2", "SECURITY")
+    more: dict[str, Any] = {"roles": ("SECURITY",), "proposed_by": uuid7(), "approved_by": security.person_id}
+    member = await create_membership(fresh_world.admin, world, "D112", state="PENDING", **more)
+    for name, role in (("county_2", "ADMIN"), ("city_1", "ADMIN"), ("county_2", "ACCEPTOR")):
+        caller = replace(acting_as(world, name, role), person_id=uuid7())
+        issue = calling(service.issue_slip, member, 1)
+        assert await refused(fresh_world, caller, issue) in {"MEMBER_SLIP_APPROVER", "NOT_PERMITTED"}, (name, role)
+    slip = await do(fresh_world, security, calling(service.issue_slip, member, 1))
+    assert (await row_of(fresh_world.admin, member))["slip_hash"] == hash_code(slip.code)
+
+
+async def test_an_acceptor_prints_for_first_users_only(fresh_world: Clone, world: World) -> None:
+    acceptor = acting_as(world, "county_1")
+    for tenant, role in (("D111", "OFFICER"), ("E1111", "WORKER")):
+        member = await create_membership(fresh_world.admin, world, tenant, state="PENDING", roles=(role,))
+        assert await refused(fresh_world, acceptor, calling(service.issue_slip, member, 1)) == "GRANT_NOT_ADMIN"
+
+
+async def test_one_person_is_never_two_sorts_of_administrator(fresh_world: Clone, world: World) -> None:
+    """三员分立: when the slip is redeemed, and again when two were redeemed at once."""
+    auditor = acting_as(world, "county_2", "AUDITOR")
+    await fresh_world.admin.execute(
+        "UPDATE app.membership SET roles = '{AUDITOR}' WHERE id = $1", auditor.membership_id
+    )
+    members = [
+        await create_membership(fresh_world.admin, world, "D112", state="PENDING", roles=(role,))
+        for role in ("SECURITY", "OFFICER", "ADMIN")
+    ]
+    slips = [await create_slip(fresh_world.admin, member) for member in members]
+    assert await refused(fresh_world, auditor, calling(service.redeem, slips[0].code, "mine")) == "GRANT_EXCLUSIVE"
+    await do(fresh_world, auditor, calling(service.redeem, slips[1].code, "mine"))
+    assert await _run_provision(fresh_world) == [{"outcome": "ACTIVE"}]
+
+    await fresh_world.admin.execute(
+        "UPDATE app.membership SET roles = '{OFFICER}' WHERE id = $1", auditor.membership_id
+    )
+    for slip in (slips[0], slips[2]):
+        await do(fresh_world, auditor, calling(service.redeem, slip.code, "mine"))
+    outcomes = await _run_provision(fresh_world)
+    assert sorted(str(one["outcome"]) for one in outcomes if one) == ["ACTIVE", "EXCLUSIVE"]
+
+
+async def test_a_further_membership_reaches_the_account(fresh_world: Clone, world: World) -> None:
+    member = await create_membership(fresh_world.admin, world, "E1111", state="PENDING", roles=("WORKER",))
+    slip = await create_slip(fresh_world.admin, member)
+    citizen = visitor(world)
+    await do(fresh_world, citizen, calling(service.redeem, slip.code, "mine"))
+    await _run_provision(fresh_world)
+    queued = await fresh_world.admin.fetchval("SELECT args FROM app.outbox WHERE actor = $1", service.SYNC_JOB)
+    assert json.loads(queued) == {"person_id": str(citizen.person_id), "lost": False}
+
+
+async def test_an_activation_that_no_slip_started_does_nothing(fresh_world: Clone, world: World) -> None:
+    """A message that names a waiting member is no proof: only the used slip is."""
+    member = await create_membership(fresh_world.admin, world, "E1111", state="PENDING", roles=("WORKER",))
+    slip = await create_slip(fresh_world.admin, member)
+    args = {"membership_id": str(member), "login_name": "forged", "person_id": None,
+            "slip_expires_at": slip.expires_at.isoformat()}  # fmt: skip
+    for message in (uuid7(), UUID(hashlib.md5(f"{hash_code(slip.code)} forged".encode()).hexdigest())):  # noqa: S324
+        run = job_run(fresh_world.db, service.PROVISION, message)
+        assert await jobs.provision(run, **args) == {"outcome": "GONE"}
+    assert (await row_of(fresh_world.admin, member))["state"] == "PENDING"
+    assert await open_directory(fresh_world.db).find("ent", username="forged") is None
 
 
 async def test_the_account_follows_the_memberships(fresh_world: Clone, world: World) -> None:

@@ -17,7 +17,7 @@ from tenants.changes import ChangeKind
 from tenants.models import Hosting, IncidentCall, ScopeGrant
 from tests.conftest import Clone
 from tests.factories.audit import acting_as
-from tests.factories.members import calling, do, job_run, refused, row_of
+from tests.factories.members import calling, create_membership, do, job_run, refused, row_of
 from tests.world import TODAY, World, tenant_id
 
 
@@ -128,6 +128,28 @@ async def test_a_refused_proposal_stays_refused(fresh_world: Clone, world: World
 
 
 # Life of an active member
+
+
+async def test_the_audited_do_not_silence_their_auditor(fresh_world: Clone, world: World) -> None:
+    member = await create_membership(fresh_world.admin, world, "D112", roles=("AUDITOR",), person_id=None)
+    person = world.actors["county_1"].person
+    await fresh_world.admin.execute("UPDATE app.membership SET person_id = $2 WHERE id = $1", member, person)
+    own, above = acting_as(world, "county_2", "ADMIN"), acting_as(world, "city_1", "ADMIN")
+    for step in (calling(service.suspend, member, 1, "离岗"), calling(service.end, member, 1, "离岗")):
+        assert await refused(fresh_world, own, step) == "MEMBER_FROM_ABOVE"
+    await do(fresh_world, above, calling(service.suspend, member, 1, "离岗"))
+    assert await refused(fresh_world, own, calling(service.resume, member, 2)) == "MEMBER_FROM_ABOVE"
+
+
+async def test_an_enterprises_head_needs_a_second_person(fresh_world: Clone, world: World) -> None:
+    """Whoever approves others is not made by one person alone."""
+    admin = acting_as(world, "enterprise_officer_1", "ADMIN")
+    made = await do(fresh_world, admin, calling(service.propose, _new("E1111", "HEAD")))
+    assert (await row_of(fresh_world.admin, made))["state"] == "PROPOSED"
+    worker = await create_membership(fresh_world.admin, world, "E1111", roles=("WORKER",))
+    assert (
+        await refused(fresh_world, admin, calling(service.change_roles, worker, 1, ["HEAD"])) == "MEMBER_NEEDS_PROPOSAL"
+    )
 
 
 async def test_suspend_resume_change_and_end(fresh_world: Clone, world: World) -> None:

@@ -29,8 +29,14 @@ def _case(state: str, action: str, capability: str, who: str = "county_2", role:
         caller = acting_as(world, who, role)
         if action == "propose":
             return caller, calling(service.propose, service.NewMember(tenant_id("D112"), "王安", ("OFFICER",)))
-        tenant = world.actors[who].tenant
-        member = await create_membership(clone.admin, world, str(tenant), state=state, proposed_by=uuid7())
+        tenant = str(world.actors[who].tenant)
+        more_of: dict[str, Any] = {}
+        if capability == "member.slip":  # the first user of an enterprise that the county has registered
+            tenant = "E1114"
+            await clone.admin.execute("DELETE FROM app.membership WHERE owner_key = $1", world.keys[tenant])
+        if (action, capability) == ("issue-slip", "member.approve"):
+            more_of = {"roles": ("AUDITOR",), "approved_by": caller.person_id}
+        member = await create_membership(clone.admin, world, tenant, state=state, proposed_by=uuid7(), **more_of)
         function, more = _CALLS[action]
         return caller, calling(function, member, 1, *more)
 
@@ -43,6 +49,7 @@ CASES = (
     _case("PROPOSED", "refuse", "member.approve", role="SECURITY"),
     _case("PROPOSED", "end", "member.end"),
     _case("PENDING", "issue-slip", "member.propose"),
+    _case("PENDING", "issue-slip", "member.approve", role="SECURITY"),
     _case("PENDING", "issue-slip", "member.slip", "county_1", "ACCEPTOR"),
     _case("PENDING", "end", "member.end"),
     _case("ACTIVE", "suspend", "member.decide"),

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import func, literal, select, text, update
+from sqlalchemy import Uuid, cast, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.kit.events import emit
 from app.kit.ids import uuid7
 from app.kit.jobs import JobRun
+from app.kit.outbox import enqueue
 from app.modules.audit.public import Deed, record_duty
 from app.modules.members import policies
+from app.modules.members.models import excluded
+from app.modules.members.service.memberships import SYNC_JOB
 from infra.db.session import WriteSession
 from infra.identity.port import Account, AccountConflictError, Attributes, Directory, NewAccount, Realm
 from tenants.kinds import Kind
@@ -60,10 +63,11 @@ async def provision(run: JobRun, directory: Directory, redemption: Redemption) -
 
     Returns:
         ``ACTIVE``; ``TAKEN`` when the login name is another's, whereupon the slip is usable again;
-        ``GONE`` when the membership is no longer waiting; ``REALM`` when the person's realm cannot carry it.
+        ``GONE`` when the membership is not waiting for this slip; ``REALM`` when the person's realm cannot
+        carry it; ``EXCLUSIVE`` when the person is another sort of administrator already (三员分立).
     """
     async with run.read() as session:
-        found = await _waiting(session, redemption.membership_id)
+        found = await _waiting(session, run, redemption)
         person = None if redemption.person_id is None else await session.get(Person, redemption.person_id)
     if found is None:
         return "GONE"
@@ -73,7 +77,10 @@ async def provision(run: JobRun, directory: Directory, redemption: Redemption) -
         if person is None or person.issuer != realm:
             await _reopen(run, redemption)
             return "REALM"
-        return await _activate(run, member, person.person_id)
+        outcome = await _activate(run, member, person.person_id)
+        if outcome == "EXCLUSIVE":
+            await _reopen(run, redemption)
+        return outcome
     try:
         account = await _account(run, directory, member, tenant, redemption.login_name)
     except AccountConflictError:
@@ -82,12 +89,20 @@ async def provision(run: JobRun, directory: Directory, redemption: Redemption) -
     return await _activate(run, member, None, account)
 
 
-async def _waiting(session: AsyncSession, member_id: UUID) -> tuple[Membership, Tenant] | None:
+async def _waiting(session: AsyncSession, run: JobRun, redemption: Redemption) -> tuple[Membership, Tenant] | None:
+    """Return the membership whose slip was really used: only ``app.redeem_slip`` makes a message of this id."""
+    proof = func.md5(Membership.slip_hash + " " + redemption.login_name)
     row = (
         await session.execute(
             select(Membership, Tenant)
             .join(Tenant, Tenant.key == Membership.owner_key)
-            .where(Membership.id == member_id, Membership.state == policies.PENDING, Tenant.status == "ACTIVE")
+            .where(
+                Membership.id == redemption.membership_id,
+                Membership.state == policies.PENDING,
+                Membership.slip_expires_at.is_(None),
+                cast(proof, Uuid) == run.message_id,
+                Tenant.status == "ACTIVE",
+            )
         )
     ).one_or_none()
     return None if row is None else (row[0], row[1])
@@ -120,10 +135,19 @@ async def _account(run: JobRun, directory: Directory, member: Membership, tenant
     return account
 
 
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended(:person, 0))")
+"""Of two slips that one person redeems at once, the second sees the first."""
+_EXCLUDED = text(f"SELECT {excluded('cast(:roles AS text[])', 'cast(:person AS uuid)')}")
+
+
 async def _activate(run: JobRun, member: Membership, person_id: UUID | None, account: Account | None = None) -> str:
     async with run.write() as session:
         if account is not None:
             person_id = await _person(session, account)
+        else:
+            await session.execute(_ONE_AT_A_TIME, {"person": str(person_id)})
+            if await session.scalar(_EXCLUDED, {"person": str(person_id), "roles": member.roles}):
+                return "EXCLUSIVE"
         primary = ~select(literal(1)).where(Membership.person_id == person_id, Membership.is_primary).exists()
         changed = await session.execute(
             update(Membership)
@@ -144,6 +168,9 @@ async def _activate(run: JobRun, member: Membership, person_id: UUID | None, acc
         deed = Deed("membership.activate", "membership", member.id, owner_key=member.owner_key)
         await record_duty(session, PROVISION, deed, str(run.message_id))
         await emit(session, "membership.activate", member.id, owner_key=member.owner_key)
+        if account is None:  # the account at hand lacks the new roles, and a token never carries more than it
+            by, job = f"system:{PROVISION}", {"person_id": str(person_id), "lost": False}
+            await enqueue(session, SYNC_JOB, job, by)
         await run.finish(session)
     return "ACTIVE"
 

@@ -20,7 +20,10 @@ from app.modules.members import errors, policies
 from app.modules.members.service.memberships import mask_phone
 from app.modules.members.service.rows import change, clean, load, note, tenant_of
 from infra.clock import real_now
+from tenants.delegation import Reason
+from tenants.kinds import Kind
 from tenants.models import Membership, Tenant
+from tenants.roles import PRIVILEGED
 
 SLIP_DAYS = 7
 GROUPS, GROUP = 5, 5
@@ -84,17 +87,37 @@ def hash_code(code: str) -> str:
 async def issue_slip(ctx: WriteContext, member_id: UUID | None, expected_version: int) -> Slip:
     """Print an activation slip for a member who has not activated yet; an older one stops working.
 
+    A slip is worth the roles that it opens. So whoever could have proposed the member prints it; one of
+    roles with privilege only the second person who approved them; and the county's acceptor that of an
+    enterprise's first user, whose registration it decided.
+
     Raises:
         NotPermittedFault: the caller issues no slips.
-        Fault: ``NOT_FOUND``, ``CONFLICT``, ``WRONG_STATE``, ``GRANT_OUTSIDE``.
+        Fault: ``NOT_FOUND``, ``CONFLICT``, ``WRONG_STATE``, ``MEMBER_SLIP_APPROVER``, and ``GRANT_`` with the
+            reason of :mod:`tenants.delegation`.
     """
     member = await load(ctx, Membership, member_id, expected_version)
     step(policies.MEMBERSHIP, member.state, "issue-slip", ctx.acting)
-    policies.require_within(ctx.acting, await tenant_of(ctx, member))
+    await _require_issuer(ctx, member, await tenant_of(ctx, member))
     slip = new_slip(member.id)
     await change(ctx, member, slip_hash=hash_code(slip.code), slip_expires_at=slip.expires_at)
     await note(ctx, "membership", "issue-slip", member.id, member.owner_key)
     return slip
+
+
+async def _require_issuer(ctx: WriteContext, member: Membership, tenant: Tenant) -> None:
+    policies.require_within(ctx.acting, tenant)
+    if policies.SLIP in ctx.acting.capabilities and await _is_first(ctx, member, tenant):
+        return
+    if PRIVILEGED.isdisjoint(member.roles):
+        policies.require_manages(ctx.acting, tenant, member.roles)
+    else:
+        require(member.approved_by == ctx.acting.person_id, errors.SLIP_APPROVER)
+
+
+async def _is_first(ctx: WriteContext, member: Membership, tenant: Tenant) -> bool:
+    others = exists().where(Membership.owner_key == tenant.key, Membership.id != member.id)
+    return tenant.kind == Kind.ENTERPRISE and not await ctx.session.scalar(select(others))
 
 
 async def first_member(ctx: WriteContext, tenant: Tenant, first: FirstMember) -> Slip:
@@ -146,6 +169,7 @@ async def redeem(ctx: WriteContext, code: str, login_name: str) -> Status:
 
     Raises:
         Fault: ``MEMBER_LOGIN_INVALID``; ``MEMBER_LOGIN_TAKEN`` when that name was tried and is another's;
+            ``GRANT_EXCLUSIVE`` when the person who is signed in is another sort of administrator already;
             ``MEMBER_SLIP_INVALID`` for wrong, used and expired codes alike.
     """
     login = login_name.strip().lower()
@@ -153,6 +177,7 @@ async def redeem(ctx: WriteContext, code: str, login_name: str) -> Status:
     statement = text("SELECT app.redeem_slip(:hash, :login)")
     answer = await ctx.session.scalar(statement, {"hash": hash_code(code), "login": login})
     require(answer != "TAKEN", errors.LOGIN_TAKEN, ("loginName",), login=login)
+    require(answer != "EXCLUSIVE", str(Reason.EXCLUSIVE), ("code",))
     if answer not in (Status.RECEIVED, Status.ACTIVE):
         raise Fault(errors.SLIP_INVALID, ("code",))
     return Status(answer)

@@ -15,10 +15,13 @@ from app.kit.transitions import step
 from app.kit.uow import WriteContext
 from app.modules.members import errors, policies
 from app.modules.members.service.rows import change, clean, load, note, reason_of, tenant_by_id, tenant_of
+from tenants.kinds import Kind
 from tenants.models import Membership
-from tenants.roles import PRIVILEGED
+from tenants.roles import AUDITOR, PRIVILEGED
 
 SYNC_JOB = "members.sync_account"
+TOP_KINDS = frozenset({Kind.NATIONAL, Kind.PROVINCE})
+"""Kinds that no administrator of another unit reaches."""
 _DIGITS = re.compile(r"\D")
 
 
@@ -160,7 +163,11 @@ async def _decide(
     """Take a step that an administrator takes over an existing member."""
     member = await load(ctx, Membership, member_id, expected_version)
     entry = step(policies.MEMBERSHIP, member.state, action, ctx.acting)
-    policies.require_manages(ctx.acting, await tenant_of(ctx, member), member.roles, member.person_id)
+    tenant = await tenant_of(ctx, member)
+    policies.require_manages(ctx.acting, tenant, member.roles, member.person_id)
+    # Who is audited does not silence the auditor; a unit without one above has nobody else.
+    own = tenant.key == ctx.acting.tenant_key and Kind(tenant.kind) not in TOP_KINDS
+    require(not own or AUDITOR not in member.roles or member.person_id is None, errors.FROM_ABOVE)
     await change(ctx, member, state=entry.target, **values)
     await note(ctx, "membership", action, member.id, member.owner_key, state=entry.target)
     if member.person_id is not None:
