@@ -17,7 +17,8 @@ HOSTS = re.compile(r"https?://[^\s\"')]*(?:pypi|pythonhosted|npmjs|debian\.org|m
 
 def tracked() -> list[Path]:
     """Every file of the tree that git would carry."""
-    skip = {".git", ".venv", ".anlan", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+    caches = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache", ".hypothesis"}
+    skip = {".git", ".venv", ".anlan", *caches}
     return [path for path in ROOT.rglob("*") if path.is_file() and not skip.intersection(path.relative_to(ROOT).parts)]
 
 
