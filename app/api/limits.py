@@ -6,12 +6,14 @@ short program, before any SQL. Figures: ``graphql/limits.toml``.
 """
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -54,6 +56,7 @@ class Limits:
     tokens: int
     fragments: int
     spreads: int
+    repeats: int
     nesting: int
     depth: int
     aliases: int
@@ -116,6 +119,61 @@ def scan(text: str, limits: Limits) -> int:  # noqa: C901 - one pass over the to
     if spreads > limits.spreads:
         raise LimitError(f"at most {limits.spreads} fragment spreads")
     return tokens
+
+
+def check_repeats(document: DocumentNode, limits: Limits) -> None:
+    """Refuse a selection that asks for the same thing again and again: merging it is compared in pairs.
+
+    Args:
+        document: parsed, not validated.
+        limits: the figures.
+
+    Raises:
+        LimitError: one response name stands too often in one selection, fragments and conditions included.
+    """
+    names = _Names(document, limits)
+    for one in document.definitions:
+        if isinstance(one, OperationDefinitionNode):
+            names.of(one.selection_set)
+        elif isinstance(one, FragmentDefinitionNode):
+            names.of_fragment(one.name.value)
+
+
+class _Names:
+    """Counts the response names of selections, each fragment once."""
+
+    def __init__(self, document: DocumentNode, limits: Limits) -> None:
+        self._limits = limits
+        self._fragments = {
+            one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
+        }
+        self._counted: dict[str, Counter[str]] = {}
+
+    def of(self, selections: SelectionSetNode) -> Counter[str]:
+        """Count one selection; what lies below a field is a selection of its own."""
+        found: Counter[str] = Counter()
+        for selection in selections.selections:
+            if isinstance(selection, FragmentSpreadNode):
+                found += self.of_fragment(selection.name.value)
+            elif isinstance(selection, InlineFragmentNode):
+                found += self.of(selection.selection_set)
+            elif isinstance(selection, FieldNode):
+                found[(selection.alias or selection.name).value] += 1
+                if selection.selection_set is not None:
+                    self.of(selection.selection_set)
+        for name, times in found.items():
+            if times > self._limits.repeats:
+                text = f"{name}: at most {self._limits.repeats} times in one selection, fragments included"
+                raise LimitError(text)
+        return found
+
+    def of_fragment(self, name: str) -> Counter[str]:
+        """Count a fragment; one that spreads itself finds nothing, and validation refuses it."""
+        if name not in self._counted:
+            self._counted[name] = Counter()
+            if name in self._fragments:
+                self._counted[name] = self.of(self._fragments[name].selection_set)
+        return self._counted[name]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode, Visitor, ge
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.api.compiled import plan
 from app.api.limits import Analysis, LimitError, analyse, load_limits, scan
 from app.api.schema import Api
 from tests.api.client import ToyClient
@@ -161,3 +162,37 @@ async def test_deep_json_and_many_variables_are_refused_cheaply(client: ToyClien
     assert (await client.post("{ __typename }", many)).json() == {"data": {"__typename": "Query"}}
     answer = await client.post("{ __typename }" + "#" * 110_000)
     assert answer.status_code == 413
+
+
+_SPREADS = " ".join(f"...F{number}" for number in range(20))
+_MANY = " ".join("parent { name }" for _ in range(9))
+_FRAGMENTS = " ".join(f"fragment F{number} on Firm {{ {_MANY} }}" for number in range(20))
+REPEATING = {
+    "roots": "{ %s }" % ("firms { nodes { id } } " * 60),
+    "fields": "{ firms { nodes { %s } } }" % ("parent { id } " * 60),
+    "conditions": "{ firms { nodes { %s } } }" % ("... on Firm { parent { id } } " * 60),
+    "fragments": f"{{ firms {{ nodes {{ {_SPREADS} }} }} }} {_FRAGMENTS}",
+    "a fragment of itself": "{ firms { nodes { ...A } } } fragment A on Firm { ...A %s }" % ("name " * 60),
+}
+
+
+@pytest.mark.parametrize("text", REPEATING.values(), ids=REPEATING)
+def test_what_repeats_is_refused_before_it_is_compared_in_pairs(
+    toy_api: Api, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the document reached validation")
+
+    monkeypatch.setattr(plan, "validate", never)
+    refused = plan.Documents(toy_api.schema, toy_api.bindings, LIMITS).get(text, None)
+    assert isinstance(refused, plan.Refusal)
+    assert refused.limit
+    assert "times in one selection" in refused.errors[0].message
+
+
+def test_conflicting_fields_are_still_refused(toy_api: Api) -> None:
+    refused = plan.Documents(toy_api.schema, toy_api.bindings, LIMITS).get(
+        '{ firm(id: "a") { name } firm(id: "b") { name } }', None
+    )
+    assert isinstance(refused, plan.Refusal)
+    assert "conflict" in refused.errors[0].message

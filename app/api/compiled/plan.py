@@ -19,6 +19,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
     VariableNode,
     Visitor,
     parse,
@@ -30,7 +31,7 @@ from graphql import (
 from app.api.compiled.binding import Bindings
 from app.api.compiled.compile import Document, NotCompilableError, Plan, compile_operation
 from app.api.compiled.values import Coercer
-from app.api.limits import Analysis, LimitError, Limits, analyse, scan
+from app.api.limits import Analysis, LimitError, Limits, analyse, check_repeats, scan
 
 MAX_VARIANTS = 8
 CACHE_BYTES = 16 * 2**20
@@ -94,6 +95,11 @@ class Refusal:
     limit: bool = False
 
 
+_PAIRWISE = [OverlappingFieldsCanBeMergedRule]
+"""Compares fields in pairs, so it runs last, on a document that keeps every limit."""
+_LINEAR = [rule for rule in specified_rules if rule not in _PAIRWISE]
+
+
 class _Cursors(Visitor):
     """Collects the variables that stand directly as ``after`` or ``before``."""
 
@@ -135,12 +141,16 @@ class Documents:
         try:
             scan(text, self.limits)
             document = parse(text, max_tokens=self.limits.tokens)
-            errors = validate(self.schema, document, specified_rules, max_errors=20, hide_suggestions=True)
+            check_repeats(document, self.limits)
+            errors = validate(self.schema, document, _LINEAR, max_errors=20, hide_suggestions=True)
             if errors:
                 return Refusal(tuple(errors))
             node = _operation(document, name)
             fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
             analysis = analyse(self.schema, node, fragments, self.limits)
+            errors = validate(self.schema, document, _PAIRWISE, max_errors=20, hide_suggestions=True)
+            if errors:
+                return Refusal(tuple(errors))
         except LimitError as fault:
             return Refusal((GraphQLError(str(fault), extensions={"code": "LIMIT"}),), limit=True)
         except GraphQLError as fault:
