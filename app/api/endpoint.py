@@ -214,6 +214,8 @@ def _from_body(headers: Mapping[str, str], body: bytes) -> GraphQLRequest:
     for parameter in parameters:
         if parameter.startswith("charset=") and parameter[8:].strip('"') not in ("utf-8", "utf8"):
             raise HttpFaultError(415, "send utf-8")
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise HttpFaultError(415, "send the body as it is, without content-encoding")
     try:
         made = orjson.loads(body)
     except (orjson.JSONDecodeError, RecursionError):
@@ -241,7 +243,25 @@ def _request(made: Mapping[str, Any]) -> GraphQLRequest:
         document_id = persisted["sha256Hash"]
     if query is None and document_id is None:
         raise HttpFaultError(400, "send query, or documentId")
+    place = _nul_in(variables, "variables")
+    if place is not None:
+        raise HttpFaultError(400, f"{place} holds the character U+0000, which no text has; leave it out")
     return GraphQLRequest(query, document_id, operation, variables or {})
+
+
+def _nul_in(value: object, place: str) -> str | None:
+    """Return where a value holds U+0000, which PostgreSQL cannot store; None: nowhere."""
+    waiting: list[tuple[object, str]] = [(value, place)]
+    while waiting:
+        value, place = waiting.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                return place
+        elif isinstance(value, dict):
+            waiting += [(inner, f"{place}.{key}".replace("\0", "?")) for key, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(inner, f"{place}.{number}") for number, inner in enumerate(value)]
+    return None
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], most: int) -> bytes:

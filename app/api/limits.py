@@ -17,6 +17,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLError,
     GraphQLList,
     GraphQLNonNull,
     GraphQLSchema,
@@ -92,7 +93,7 @@ def scan(text: str, limits: Limits) -> int:  # noqa: C901 - one pass over the to
 
     Raises:
         LimitError: one of them exceeds its limit.
-        GraphQLSyntaxError: the text has a broken token.
+        GraphQLError: the text has a broken token, or a string with U+0000.
     """
     lexer = Lexer(Source(text))
     tokens = fragments = spreads = nesting = 0
@@ -100,6 +101,8 @@ def scan(text: str, limits: Limits) -> int:  # noqa: C901 - one pass over the to
     while (token := lexer.advance()).kind is not TokenKind.EOF:
         tokens += 1
         kind = token.kind
+        if token.value and "\0" in token.value:
+            raise GraphQLError("a string holds the character U+0000, which no text has; leave it out")
         if tokens > limits.tokens:
             raise LimitError(f"at most {limits.tokens} tokens")
         if kind in _OPEN:

@@ -21,6 +21,8 @@ CALLERS = {
     # Anybody may ask for an enterprise or redeem a slip, signed in or not, with a membership elsewhere or without.
     "registration_receive": MEMBERS | {"public"},
     "redeem_slip": MEMBERS | {"public"},
+    # The county that approved an enterprise gets the other counties' open requests for it.
+    "registration_gather": frozenset({"county"}),
     # Those who write scope_grant, incident_call or hosting name the grantee.
     "grantee_of": frozenset({"province", "city", "county", "enterprise"}),
 }
@@ -31,6 +33,7 @@ _ANY = {
     "registration_receive": "app.registration_receive(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,"
     " NULL, NULL, NULL)",
     "redeem_slip": "app.redeem_slip(NULL, NULL)",
+    "registration_gather": "app.registration_gather(NULL)",
     "grantee_of": "app.grantee_of(NULL)",
 }
 

@@ -7,7 +7,7 @@ test holds the two together.
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, NewType
+from typing import Any, NewType, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -15,10 +15,13 @@ from graphql import GraphQLError
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
+Moment = TypeVar("Moment", date, datetime)
 BigInt = NewType("BigInt", int)
 """A 64-bit integer; written as a string, since JSON numbers of many clients lose digits after 2^53."""
 
 INT8 = 2**63
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+"""Years that a day or moment given to the API may lie in: no rule of the field reaches further."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _DECIMAL = re.compile(r"-?\d{1,60}(\.\d{1,30})?\Z")
 _INTEGER = re.compile(r"-?\d{1,19}\Z")
@@ -42,10 +45,18 @@ def parse_datetime(value: Any) -> datetime:
     """
     if isinstance(value, str) and _TIME.match(value):
         try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+            moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
             pass
+        else:
+            return _in_range(moment)
     raise GraphQLError("expected a moment such as 2026-03-01T08:00:00Z, with Z or an offset")
+
+
+def _in_range(value: Moment) -> Moment:
+    if FIRST_YEAR <= value.year <= LAST_YEAR:
+        return value
+    raise GraphQLError(f"expected a year from {FIRST_YEAR} to {LAST_YEAR}")
 
 
 def dump_date(value: Any) -> str:
@@ -61,9 +72,11 @@ def parse_date(value: Any) -> date:
     """
     if isinstance(value, str) and _DATE.match(value):
         try:
-            return date.fromisoformat(value)
+            day = date.fromisoformat(value)
         except ValueError:
             pass
+        else:
+            return _in_range(day)
     raise GraphQLError("expected a day of the calendar such as 2026-03-01")
 
 
@@ -124,13 +137,14 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description="Moment in UTC, ISO 8601 with six digits of microseconds and Z: 2026-03-01T08:00:00.000000Z. "
-        "As input any offset is accepted.",
+        f"As input any offset is accepted, and years from {FIRST_YEAR} to {LAST_YEAR}.",
         serialize=dump_datetime,
         parse_value=parse_datetime,
     ),
     date: strawberry.scalar(
         name="Date",
-        description="Legal day, YYYY-MM-DD, in Asia/Shanghai; it ends at 24:00 there.",
+        description="Legal day, YYYY-MM-DD, in Asia/Shanghai; it ends at 24:00 there. "
+        f"As input from {FIRST_YEAR} to {LAST_YEAR}.",
         serialize=dump_date,
         parse_value=parse_date,
     ),

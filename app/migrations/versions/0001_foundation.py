@@ -2398,6 +2398,9 @@ def upgrade() -> None:
     op.execute("CREATE POLICY definer_insert ON app.registration FOR INSERT TO anlan_definer WITH CHECK (true)")
     op.execute("CREATE POLICY definer_select ON app.registration FOR SELECT TO anlan_definer USING (true)")
     op.execute(
+        "CREATE POLICY definer_update ON app.registration FOR UPDATE TO anlan_definer USING (true) WITH CHECK (true)"
+    )
+    op.execute(
         "CREATE POLICY lv_county ON app.registration FOR ALL TO anlan_county USING (county_key = (select nullif(current_setting('app.key', true), '')::int)) WITH CHECK (county_key = (select nullif(current_setting('app.key', true), '')::int))"
     )
     op.execute("CREATE POLICY sys_move ON app.registration FOR ALL TO anlan_sys_move USING (true) WITH CHECK (true)")
@@ -2412,7 +2415,7 @@ def upgrade() -> None:
     op.execute("GRANT INSERT ON app.registration TO anlan_sys_seed")
     op.execute("GRANT UPDATE ON app.registration TO anlan_sys_move")
     op.execute("GRANT DELETE ON app.registration TO anlan_sys_retention")
-    op.execute("GRANT SELECT, INSERT ON app.registration TO anlan_definer")
+    op.execute("GRANT SELECT, INSERT, UPDATE ON app.registration TO anlan_definer")
     op.execute(
         "CREATE FUNCTION app.fill_keys_registration() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$\nDECLARE\n  o record;\n  claim int := nullif(current_setting('app.key', true), '')::int;\nBEGIN\n  IF TG_OP = 'INSERT' THEN\n    NEW.author_key := claim;\n    NEW.owner_key := coalesce(NEW.owner_key, claim);\n  END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = NEW.owner_key;\n  IF NOT FOUND THEN RAISE foreign_key_violation USING MESSAGE = 'no such owner', TABLE = 'registration'; END IF;\n  NEW.province_key := o.province_key;\n  NEW.city_key := o.city_key;\n  NEW.county_key := o.county_key;\n  NEW.township_key := o.township_key;\n  NEW.park_key := o.park_key;\n  NEW.enterprise_key := o.enterprise_key;\n  NEW.enterprise_key := NULL;\n  RETURN NEW;\nEND\n$$"
     )
@@ -2430,7 +2433,7 @@ def upgrade() -> None:
     op.execute("REVOKE ALL ON FUNCTION app.verify_keys_registration() FROM PUBLIC")
     op.execute("ALTER FUNCTION app.verify_keys_registration() OWNER TO anlan_definer")
     op.execute(
-        "CREATE FUNCTION app.registration_receive(p_id uuid, p_credit_code text, p_name text, p_county_code text, p_division_code text, p_address text, p_longitude double precision, p_latitude double precision, p_contact_name text, p_contact_phone text, p_phone_masked text, p_industry_code text, p_park_id uuid) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  known uuid;\n  routed int;\n  named int;\nBEGIN\n  PERFORM pg_advisory_xact_lock(hashtextextended('app.registration:' || p_credit_code, 0));\n  SELECT t.key INTO named FROM app.tenant t\n   WHERE t.kind = 'COUNTY' AND t.division_code = p_county_code AND t.status = 'ACTIVE';\n  IF NOT FOUND THEN RAISE check_violation USING MESSAGE = 'no such county'; END IF;\n  SELECT e.id, e.county_key INTO known, routed FROM app.enterprise e WHERE e.credit_code = p_credit_code;\n  IF routed IS NULL THEN\n    SELECT e.id, t.county_key INTO known, routed FROM app.tenant t LEFT JOIN app.enterprise e ON e.id = t.id\n     WHERE t.credit_code = p_credit_code;\n  END IF;\n  IF routed IS NULL THEN\n    SELECT r.owner_key INTO routed FROM app.registration r\n     WHERE r.credit_code = p_credit_code AND r.state = 'RECEIVED' ORDER BY r.seq LIMIT 1;\n  END IF;\n  INSERT INTO app.registration (id, owner_key, kind, credit_code, name, division_code, address, longitude, latitude,\n    contact_name, contact_phone, phone_masked, industry_code, park_id, enterprise_id)\n  VALUES (p_id, coalesce(routed, named), CASE WHEN routed IS NULL THEN 'NEW' ELSE 'CLAIM' END, p_credit_code, p_name,\n    p_division_code, p_address, p_longitude, p_latitude, p_contact_name, p_contact_phone, p_phone_masked,\n    p_industry_code, p_park_id, known);\nEND\n$$"
+        "CREATE FUNCTION app.registration_receive(p_id uuid, p_credit_code text, p_name text, p_county_code text, p_division_code text, p_address text, p_longitude double precision, p_latitude double precision, p_contact_name text, p_contact_phone text, p_phone_masked text, p_industry_code text, p_park_id uuid) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  known uuid;\n  routed int;\n  named int;\n  asked boolean;\nBEGIN\n  PERFORM pg_advisory_xact_lock(hashtextextended('app.registration:' || p_credit_code, 0));\n  SELECT t.key INTO named FROM app.tenant t\n   WHERE t.kind = 'COUNTY' AND t.division_code = p_county_code AND t.status = 'ACTIVE';\n  IF NOT FOUND THEN RAISE check_violation USING MESSAGE = 'no such county'; END IF;\n  SELECT e.id, e.county_key INTO known, routed FROM app.enterprise e WHERE e.credit_code = p_credit_code;\n  IF routed IS NULL THEN\n    SELECT e.id, t.county_key INTO known, routed FROM app.tenant t LEFT JOIN app.enterprise e ON e.id = t.id\n     WHERE t.credit_code = p_credit_code;\n  END IF;\n  asked := EXISTS (SELECT FROM app.registration r\n    WHERE r.credit_code = p_credit_code AND r.state = 'RECEIVED' AND r.owner_key = named);\n  INSERT INTO app.registration (id, owner_key, kind, credit_code, name, division_code, address, longitude, latitude,\n    contact_name, contact_phone, phone_masked, industry_code, park_id, enterprise_id)\n  VALUES (p_id, coalesce(routed, named), CASE WHEN routed IS NULL AND NOT asked THEN 'NEW' ELSE 'CLAIM' END,\n    p_credit_code, p_name, p_division_code, p_address, p_longitude, p_latitude, p_contact_name, p_contact_phone,\n    p_phone_masked, p_industry_code, p_park_id, known);\nEND\n$$"
     )
     op.execute(
         "REVOKE ALL ON FUNCTION app.registration_receive(uuid, text, text, text, text, text, double precision, double precision, text, text, text, text, uuid) FROM PUBLIC"
@@ -2441,6 +2444,12 @@ def upgrade() -> None:
     op.execute(
         "ALTER FUNCTION app.registration_receive(uuid, text, text, text, text, text, double precision, double precision, text, text, text, text, uuid) OWNER TO anlan_definer"
     )
+    op.execute(
+        "CREATE FUNCTION app.registration_gather(p_credit_code text) RETURNS SETOF uuid LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog SET plan_cache_mode = force_custom_plan AS $$\nDECLARE\n  claim int := nullif(current_setting('app.key', true), '')::int;\n  o app.tenant%ROWTYPE;\n  known uuid;\nBEGIN\n  SELECT e.id INTO known FROM app.enterprise e WHERE e.credit_code = p_credit_code AND e.county_key = claim;\n  IF NOT FOUND THEN RETURN; END IF;\n  SELECT t.* INTO o FROM app.tenant t WHERE t.key = claim;\n  RETURN QUERY UPDATE app.registration r SET owner_key = o.key, kind = 'CLAIM', enterprise_id = known,\n    province_key = o.province_key, city_key = o.city_key, county_key = o.county_key, township_key = o.township_key, park_key = o.park_key, enterprise_key = o.enterprise_key,\n    version = r.version + 1, updated_at = now()\n  WHERE r.credit_code = p_credit_code AND r.state = 'RECEIVED' AND r.owner_key <> claim RETURNING r.id;\nEND\n$$"
+    )
+    op.execute("REVOKE ALL ON FUNCTION app.registration_gather(text) FROM PUBLIC")
+    op.execute("GRANT EXECUTE ON FUNCTION app.registration_gather(text) TO anlan_county")
+    op.execute("ALTER FUNCTION app.registration_gather(text) OWNER TO anlan_definer")
     op.execute("ALTER TABLE app.site ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE app.site FORCE ROW LEVEL SECURITY")
     op.execute(
@@ -2820,6 +2829,7 @@ def downgrade() -> None:
     op.execute(
         "DROP FUNCTION app.registration_receive(p_id uuid, p_credit_code text, p_name text, p_county_code text, p_division_code text, p_address text, p_longitude double precision, p_latitude double precision, p_contact_name text, p_contact_phone text, p_phone_masked text, p_industry_code text, p_park_id uuid)"
     )
+    op.execute("DROP FUNCTION app.registration_gather(p_credit_code text)")
     op.execute("DROP FUNCTION app.fill_keys_site()")
     op.execute("DROP FUNCTION app.verify_keys_site()")
     op.execute("DROP FUNCTION app.guard_standard_row()")

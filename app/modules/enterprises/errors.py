@@ -1,6 +1,5 @@
 """Codes of expected errors; their texts stand in ``app/kit/messages/enterprises.<locale>.json``."""
 
-TEXT_CONTROL = "TEXT_CONTROL"
 PHONE_INVALID = "PHONE_INVALID"
 NUMBER_RANGE = "NUMBER_RANGE"
 DATE_FUTURE = "DATE_FUTURE"

@@ -63,6 +63,8 @@ def test_negotiation(accept: str | None, media: str | None) -> None:
         (b"x" * 102_401, {}, 413),
         (b"x" * (1024 * 1024 + 1), {}, 413),
         (b'{"query": "\xff"}', {}, 400),
+        (b'{"query": "{ __typename }"}', {"content-encoding": "gzip"}, 415),
+        (b'{"query": "{ __typename }", "variables": {"a": [{"b": "x\\u0000"}]}}', {}, 400),
         (b"[" * 5000, {}, 400),
     ],
 )
@@ -73,6 +75,18 @@ async def test_requests_that_are_none(client: ToyClient, content: bytes, headers
     assert answer.status_code == status
     assert client.statements.reads == []
     assert len(answer.headers["x-request-id"]) >= 8
+
+
+async def test_a_text_with_nul_is_refused_with_its_place(client: ToyClient) -> None:
+    """PostgreSQL cannot store it, in whatever field it stands."""
+    answer = await client.post("query Q($v: [V]) { x }", {"v": [{"name": "a\0"}]})
+    assert answer.status_code == 400
+    assert "variables.v.0.name" in answer.json()["errors"][0]["message"]
+    for text in ('{ hello(name: "a\\u0000") }', '{ hello(name: """a\0""") }'):
+        answer = await client.post(text, headers={"accept": RESPONSE})
+        assert answer.status_code == 400, text
+        assert answer.json()["errors"][0]["extensions"]["code"] == "INVALID_REQUEST"
+    assert client.statements.reads == []
 
 
 async def test_get_is_for_queries(client: ToyClient) -> None:

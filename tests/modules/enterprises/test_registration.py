@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 
 from app.kit.errors import CONFLICT, NOT_FOUND, Fault, FaultGroup, NotPermittedFault
+from app.kit.texts import TEXT_CONTROL
 from app.modules.enterprises import errors, policies
 from app.modules.enterprises.models import Registration
 from app.modules.enterprises.service import registrations
@@ -92,9 +93,11 @@ async def test_a_form_shows_all_its_faults_at_once(tree_db: Clone) -> None:
         ({"longitude": 31.9, "latitude": 120.28}, errors.COORDINATE_SWAPPED, "latitude"),
         ({"latitude": None}, errors.COORDINATE_HALF, "latitude"),
         ({"longitude": 200.0}, errors.COORDINATE_INVALID, "longitude"),
-        ({"park_id": tenant_id(JIANGYIN)}, errors.PARK_UNKNOWN, "parkId"),
+        ({"park_id": tenant_id(JIANGYIN)}, errors.PARK_UNKNOWN, "park"),
         ({"address": "x" * 501}, "TOO_LONG", "address"),
-        ({"name": "甲\x00乙"}, errors.TEXT_CONTROL, "name"),
+        ({"name": "甲\x00乙"}, TEXT_CONTROL, "name"),
+        ({"name": "江阴\u202e司公限有工化"}, TEXT_CONTROL, "name"),
+        ({"contact_name": "\ufeff"}, TEXT_CONTROL, "contactName"),
     ],
 )
 async def test_a_wrong_field_is_named(tree_db: Clone, over: dict[str, object], code: str, field: str) -> None:
@@ -110,12 +113,40 @@ async def test_a_known_code_goes_to_its_county_whatever_was_named(tree_db: Clone
     assert (row["kind"], row["owner_key"], row["enterprise_id"]) == ("CLAIM", county.tenant_key, opened.enterprise_id)
 
 
-async def test_an_open_request_makes_the_next_one_a_claim(tree_db: Clone) -> None:
+async def test_an_open_request_makes_the_next_one_of_its_county_a_claim(tree_db: Clone) -> None:
     first = await submitted(tree_db)
-    second = await submitted(
-        tree_db, credit_code=first["credit_code"], division_code=YIXING, longitude=None, latitude=None
-    )
+    second = await submitted(tree_db, credit_code=first["credit_code"])
     assert (second["kind"], second["owner_key"], second["enterprise_id"]) == ("CLAIM", first["owner_key"], None)
+
+
+async def test_a_request_elsewhere_draws_nobody_there_until_it_is_approved(tree_db: Clone) -> None:
+    """Else a stranger's request for another's code would get the other's name and number."""
+    strangers = await submitted(tree_db, division_code=YIXING, longitude=None, latitude=None)
+    own = await submitted(tree_db, credit_code=strangers["credit_code"])
+    county, other = [await office(tree_db.admin, ref, "ACCEPTOR") for ref in (JIANGYIN, YIXING)]
+    assert (own["kind"], own["owner_key"]) == ("NEW", county.tenant_key)
+    assert strangers["owner_key"] == other.tenant_key
+
+    async with working(tree_db.db, county) as ctx:
+        opened = await registrations.approve(ctx, own["id"], 1)
+    moved = await stored(tree_db.admin, "registration", strangers["id"])
+    assert (moved["kind"], moved["owner_key"], moved["county_key"], moved["state"], moved["enterprise_id"]) == (
+        "CLAIM", county.tenant_key, county.tenant_key, "RECEIVED", opened.enterprise_id,
+    )  # fmt: skip
+    assert moved["city_key"] == own["city_key"]
+    assert moved["enterprise_key"] is None
+    with pytest.raises(Fault) as caught:
+        async with working(tree_db.db, county) as ctx:
+            await registrations.approve(ctx, strangers["id"], moved["version"])
+    assert codes_of(caught) == [(errors.REGISTRATION_CODE_KNOWN, "id")]
+
+
+async def test_only_the_county_of_the_enterprise_gathers_requests(tree_db: Clone) -> None:
+    opened = await open_enterprise(tree_db.db, tree_db.admin)
+    other = await office(tree_db.admin, YIXING, "ACCEPTOR")
+    async with working(tree_db.db, other) as ctx:
+        moved = await ctx.session.scalars(text("SELECT app.registration_gather(:code)"), {"code": opened.code})
+    assert moved.all() == []
 
 
 async def test_of_requests_at_once_one_is_new(tree_db: Clone) -> None:

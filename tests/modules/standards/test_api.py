@@ -108,7 +108,6 @@ async def test_a_standing_clock_a_moment_and_an_unverified_kind_of_days(api: Api
         ({"rule": "PERMIT_DECIDE"}, "INVALID", ["day"]),
         ({"rule": "PERMIT_DECIDE", "day": "2026-01-30", "moment": "2026-01-30T00:00:00Z"}, "INVALID", ["day"]),
         ({"rule": "nonsense", "day": "2026-01-30"}, "DEADLINE_RULE_UNKNOWN", ["rule"]),
-        ({"rule": "PERMIT_DECIDE", "day": "9999-12-30"}, "DEADLINE_TOO_LONG", ["trigger"]),
         (
             {"rule": "PERMIT_DELIVER", "day": "2026-01-30", "extended": True},
             "DEADLINE_EXTENSION_NOT_ALLOWED",

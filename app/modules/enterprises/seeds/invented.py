@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from app.kit.rules import completeness, shipped, size_class, supervision, tables, uscc
 from app.kit.rules.geo import boundaries
 from app.kit.rules.tables import TableRow
-from app.modules.enterprises.service.common import mask
+from app.kit.texts import mask
 from app.modules.enterprises.service.computing import Surroundings, asked, duties, indicators, size_columns
 from app.modules.members.public import DemoTenant, tree
 from tenants.kinds import Kind

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
-from app.kit.errors import ConflictFault, Fault, NotFoundFault, require
+from app.kit import texts
+from app.kit.errors import ConflictFault, NotFoundFault, require
 from app.kit.events import emit
 from app.kit.ids import uuid7
 from app.kit.uow import WriteContext
@@ -21,7 +22,6 @@ from tenants.context import Acting
 Row = TypeVar("Row", Registration, Enterprise, EnterpriseChange, Site, EnterprisePerson)
 NAME_LIMIT = 120
 TEXT_LIMIT = 500
-_LAYOUT = "\n\t"
 _MOBILE = re.compile(r"1[3-9]\d{9}\Z")
 _LANDLINE = re.compile(r"0\d{2,3}-?\d{7,8}(-\d{1,5})?\Z")
 AMOUNT_LIMIT = Decimal(10) ** 14
@@ -134,18 +134,8 @@ def camel(name: str) -> str:
 
 
 def clean(value: str | None, field: Sequence[str], *, limit: int = TEXT_LIMIT, required: bool = True) -> str:
-    """Return a text trimmed and in Unicode form NFC.
-
-    Raises:
-        Fault: ``REQUIRED``, ``TOO_LONG``, ``TEXT_CONTROL``.
-    """
-    text = unicodedata.normalize("NFC", value or "").strip()
-    require(text or not required, "REQUIRED", field)
-    require(len(text) <= limit, "TOO_LONG", field, limit=limit, length=len(text))
-    for position, char in enumerate(text, 1):
-        if unicodedata.category(char) in ("Cc", "Cs") and char not in _LAYOUT:
-            raise Fault(errors.TEXT_CONTROL, field, position=position, code=f"U+{ord(char):04X}")
-    return text
+    """Return a text as :func:`app.kit.texts.clean` does, of at most 500 characters unless told otherwise."""
+    return texts.clean(value, field, limit=limit, required=required)
 
 
 def phone(value: str | None, field: Sequence[str]) -> str:
@@ -158,13 +148,6 @@ def phone(value: str | None, field: Sequence[str]) -> str:
     text = text.removeprefix("86") if _MOBILE.match(text.removeprefix("86")) else text
     require(_MOBILE.match(text) or _LANDLINE.match(text), errors.PHONE_INVALID, field)
     return text
-
-
-def mask(number: str) -> str:
-    """Return a number with its middle hidden: 138****5678; of short ones only the last two stay."""
-    if len(number) < 8:  # noqa: PLR2004 - too short to show seven of its characters
-        return "*" * max(len(number) - 2, 0) + number[-2:]
-    return f"{number[:3]}{'*' * (len(number) - 7)}{number[-4:]}"
 
 
 def amount(value: Decimal, field: Sequence[str]) -> Decimal:

@@ -7,9 +7,10 @@ from typing import Any
 
 from app.kit.errors import Fault, FaultGroup, require
 from app.kit.rules import uscc
+from app.kit.texts import mask
 from app.kit.uow import WriteContext
 from app.modules.enterprises import errors
-from app.modules.enterprises.service.common import NAME_LIMIT, amount, camel, clean, mask, phone
+from app.modules.enterprises.service.common import NAME_LIMIT, amount, camel, clean, phone
 from app.modules.standards import public as standards
 
 MAX_EMPLOYEES = 10_000_000

@@ -10,12 +10,13 @@ from sqlalchemy import insert
 
 from app.kit.errors import require
 from app.kit.ids import uuid7
+from app.kit.texts import mask
 from app.kit.transitions import step
 from app.kit.uow import WriteContext
 from app.modules.enterprises import errors, policies
 from app.modules.enterprises.models import EnterprisePerson
 from app.modules.enterprises.service import file
-from app.modules.enterprises.service.common import NAME_LIMIT, announce, change, clean, locked, mask, phone, values_of
+from app.modules.enterprises.service.common import NAME_LIMIT, announce, change, clean, locked, phone, values_of
 from app.modules.enterprises.service.fields import CODE_LIMIT
 from app.modules.enterprises.service.sites import own_file
 

@@ -7,17 +7,18 @@ from uuid import UUID
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from app.kit.errors import Fault, FaultGroup, NotPermittedFault, require
+from app.kit.errors import Fault, FaultGroup, require
 from app.kit.ids import uuid4, uuid7
 from app.kit.rules import uscc
 from app.kit.sortkey import sort_key
+from app.kit.texts import mask
 from app.kit.transitions import step
 from app.kit.uow import WriteContext
 from app.modules.audit import public as audit
 from app.modules.enterprises import errors, policies
 from app.modules.enterprises.models import Enterprise, Registration, Site
 from app.modules.enterprises.service import file
-from app.modules.enterprises.service.common import NAME_LIMIT, announce, change, clean, locked, mask, phone, record
+from app.modules.enterprises.service.common import NAME_LIMIT, announce, change, clean, locked, phone, record
 from app.modules.enterprises.service.fields import check_industry
 from app.modules.enterprises.service.placing import Place, check_park, check_point, find_place
 from app.modules.members import public as members
@@ -34,6 +35,7 @@ _RECEIVE = text(
     "cast(:longitude AS double precision), cast(:latitude AS double precision), :contact_name, :contact_phone, "
     ":phone_masked, :industry_code, cast(:park_id AS uuid))"
 )
+_GATHER = text("SELECT app.registration_gather(:credit_code)")
 # Written as text: the mapper would send its defaults, and the county may not name those columns.
 _TENANT = text(
     "INSERT INTO app.tenant (id, kind, name, name_sort, credit_code, parent_id, home_park_id) "
@@ -137,7 +139,7 @@ async def _place(ctx: WriteContext, new: NewRegistration, form: _Form) -> Place 
         place = await find_place(ctx, new.division_code, "divisionCode")
         check_point(new.longitude, new.latitude, place.division)
         if new.park_id is not None:
-            await check_park(ctx, new.park_id, place.county_id, "parkId")
+            await check_park(ctx, new.park_id, place.county_id, "park")
     except Fault as fault:
         form.faults.append(fault)
         return None
@@ -174,7 +176,7 @@ async def approve(
     place = await _own_place(ctx, registration)
     park = park_id or registration.park_id
     if park is not None:
-        await check_park(ctx, park, place.authority_id, "parkId")
+        await check_park(ctx, park, place.authority_id, "park")
     enterprise_id, owner_key = await _open_tenant(ctx, registration, place, park)
     await _open_file(ctx, registration, place, enterprise_id, owner_key)
     await _open_site(ctx, registration, place, enterprise_id=enterprise_id, owner_key=owner_key, park_id=park)
@@ -183,6 +185,8 @@ async def approve(
     await file.refresh(ctx, enterprise)
     slip = await _new_user(ctx, registration, owner_key)
     await _decided(ctx, registration, decision.target, enterprise_id=enterprise_id, kind="NEW")
+    for moved in (await ctx.session.scalars(_GATHER, {"credit_code": registration.credit_code})).all():
+        await audit.record(ctx, "registration-gather", "registration", moved, details={})
     await announce(ctx, "enterprise.approved", enterprise_id, owner_key=owner_key)
     return Opened(registration_id, enterprise_id, slip)
 
@@ -254,16 +258,11 @@ async def reveal_phone(ctx: WriteContext, registration_id: UUID, reason: str) ->
 
 
 async def _own_place(ctx: WriteContext, registration: Registration) -> Place:
-    """Return the place that the citizen named if it is the acting county's, else the county itself."""
+    """Return the place that the citizen named; only a claim of an existing enterprise names another county."""
     place = await find_place(ctx, registration.division_code, "id")
-    if place.county_id == ctx.acting.tenant_id:
-        return place
-    own = await ctx.session.scalar(
-        text("SELECT division_code FROM app.agency WHERE id = :id"), {"id": ctx.acting.tenant_id}
-    )
-    if own is None or ctx.acting.kind is not Kind.COUNTY:
-        raise NotPermittedFault(policies.APPROVE)
-    return await find_place(ctx, own, "id")
+    if place.county_id != ctx.acting.tenant_id:
+        raise Fault(errors.REGISTRATION_CODE_KNOWN, ("id",), creditCode=registration.credit_code)
+    return place
 
 
 async def _open_tenant(

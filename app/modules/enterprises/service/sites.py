@@ -139,7 +139,7 @@ async def _checked(ctx: WriteContext, sent: Mapping[str, Any], *, placed: bool =
         return values
     place = await find_place(ctx, sent["division_code"], "divisionCode")
     if sent["park_id"] is not None:
-        await check_park(ctx, sent["park_id"], place.authority_id, "parkId")
+        await check_park(ctx, sent["park_id"], place.authority_id, "park")
     return values | {
         "division_code": place.division.code,
         "division_on": ctx.today,

@@ -88,8 +88,8 @@ async def issue_slip(ctx: WriteContext, member_id: UUID | None, expected_version
     """Print an activation slip for a member who has not activated yet; an older one stops working.
 
     A slip is worth the roles that it opens. So whoever could have proposed the member prints it; one of
-    roles with privilege only the second person who approved them; and the county's acceptor that of an
-    enterprise's first user, whose registration it decided.
+    roles with privilege only the second person who approved them; and the county's acceptor that of a
+    user of an enterprise whose registration or claim was decided there.
 
     Raises:
         NotPermittedFault: the caller issues no slips.
@@ -107,7 +107,7 @@ async def issue_slip(ctx: WriteContext, member_id: UUID | None, expected_version
 
 async def _require_issuer(ctx: WriteContext, member: Membership, tenant: Tenant) -> None:
     policies.require_within(ctx.acting, tenant)
-    if policies.SLIP in ctx.acting.capabilities and await _is_first(ctx, member, tenant):
+    if policies.SLIP in ctx.acting.capabilities and await _is_registered(ctx, member, tenant):
         return
     if PRIVILEGED.isdisjoint(member.roles):
         policies.require_manages(ctx.acting, tenant, member.roles)
@@ -115,9 +115,11 @@ async def _require_issuer(ctx: WriteContext, member: Membership, tenant: Tenant)
         require(member.approved_by == ctx.acting.person_id, errors.SLIP_APPROVER)
 
 
-async def _is_first(ctx: WriteContext, member: Membership, tenant: Tenant) -> bool:
+async def _is_registered(ctx: WriteContext, member: Membership, tenant: Tenant) -> bool:
+    """Whether the member is an enterprise's first user, or one whose claim the acting person has confirmed."""
     others = exists().where(Membership.owner_key == tenant.key, Membership.id != member.id)
-    return tenant.kind == Kind.ENTERPRISE and not await ctx.session.scalar(select(others))
+    own = member.proposed_by == ctx.acting.person_id
+    return tenant.kind == Kind.ENTERPRISE and (own or not await ctx.session.scalar(select(others)))
 
 
 async def first_member(ctx: WriteContext, tenant: Tenant, first: FirstMember) -> Slip:

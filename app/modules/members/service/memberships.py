@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from app.kit.errors import Fault, require
 from app.kit.ids import uuid7
 from app.kit.outbox import enqueue
+from app.kit.texts import mask
 from app.kit.transitions import step
 from app.kit.uow import WriteContext
 from app.modules.members import errors, policies
@@ -193,4 +194,4 @@ def mask_phone(phone: str | None) -> str | None:
     digits = _DIGITS.sub("", phone)
     if not 7 <= len(digits) <= 15:  # noqa: PLR2004 - E.164
         raise Fault(errors.PHONE, ("phone",))
-    return f"{digits[:3]}{'*' * (len(digits) - 7 or 1)}{digits[-4:]}"
+    return mask(digits)

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from app.kit.errors import ConflictFault, Fault, NotFoundFault, require
+from app.kit import texts
+from app.kit.errors import ConflictFault, NotFoundFault, require
 from app.kit.events import emit
 from app.kit.uow import WriteContext
 from app.modules.audit.public import record
@@ -84,16 +85,8 @@ async def note(
 
 
 def clean(value: str, field: str, *, limit: int = NAME_LIMIT) -> str:
-    """Return a text without spaces around it.
-
-    Raises:
-        Fault: ``REQUIRED`` or ``TOO_LONG``.
-    """
-    text = " ".join(value.split())
-    require(text, "REQUIRED", (field,))
-    if len(text) > limit:
-        raise Fault("TOO_LONG", (field,), limit=limit, length=len(text))
-    return text
+    """Return a text of one line, as :func:`app.kit.texts.clean` does."""
+    return texts.clean(value, (field,), limit=limit, one_line=True)
 
 
 def reason_of(value: str) -> str:
