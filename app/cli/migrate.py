@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,11 +31,13 @@ ROLE_LOCK = 7_146_001
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--print-roles", action="store_true", help="print the role step's SQL for a DBA, and stop")
-    parser.add_argument("--new", metavar="SLUG", help="write a migration from the difference of models and database")
+    parser.add_argument(
+        "--new", metavar="SLUG", type=_slug, help="write a migration from the difference of models and database"
+    )
     parser.add_argument(
         "--throw-away", action="store_true", help="on a server of its own, made for this call: for --new and --check"
     )
-    parser.add_argument("--rev", help="id of the new migration, four digits")
+    parser.add_argument("--rev", type=_revision, help="id of the new migration, four digits")
     parser.add_argument(
         "--check",
         action="store_true",
@@ -42,8 +45,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _slug(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{1,40}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no slug; expected small letters such as add-permits")
+    return text.replace("-", "_")
+
+
+def _revision(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{4}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no revision; expected four digits")
+    return text
+
+
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Run the verb."""
+    try:
+        return _run(args, settings)
+    except OSError as fault:
+        where = "of ANLAN_DB_URL" if settings.db_url else f"of the state folder {settings.state}"
+        print(
+            f"anlan migrate: the server {where} does not answer ({fault.strerror or fault}); "
+            "start it, or take one of its own with --throw-away",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _run(args: argparse.Namespace, settings: Settings) -> int:
     if args.print_roles:
         blanks = dict.fromkeys(all_logins(), "CHANGE-ME")
         statements = cluster_statements(settings.prefix, blanks)

@@ -19,7 +19,9 @@ from infra import process
 from infra.settings import Settings, child_environment
 
 QUICK_SECONDS = 10.0
-"""A server that ends twice within this time does not get a third try."""
+"""How long a server that was killed may take to start again."""
+MOST_ENDS, WINDOW_SECONDS = 4, 60.0
+"""A server that ends more often than this within the window does not stay up; the instance ends and says why."""
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 30.0
 """A process that lived this long starts its back-off anew."""
@@ -239,8 +241,8 @@ class Supervisor:
 
     def _revive_server(self, part: ServerPart, now: float) -> None:
         assert part.server is not None  # noqa: S101 - the caller has looked
-        part.ends = [at for at in part.ends if now - at < QUICK_SECONDS] + [now]
-        if len(part.ends) > 1:
+        part.ends = [at for at in part.ends if now - at < WINDOW_SECONDS] + [now]
+        if len(part.ends) > MOST_ENDS:
             raise SupervisorError(
                 f"{part.name} ends again and again; the end of {part.server.log.name}:\n{process.tail(part.server.log)}"
             )

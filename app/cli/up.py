@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -39,7 +40,7 @@ class UpError(RuntimeError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("--port", type=_port, help="port of the web server (8017); 0: any that is free")
-    parser.add_argument("--data", type=Path, help="state folder (.anlan in the checkout)")
+    parser.add_argument("--data", type=_folder, help="state folder (.anlan in the checkout)")
     parser.add_argument("--fresh", action="store_true", help="throw the state folder's data away first")
     parser.add_argument("--size", choices=("s", "m"), default="s", help="demo enterprises: s 500, m 20,000")
     parser.add_argument("--ready-file", type=Path, help="written as JSON when everything answers")
@@ -51,8 +52,17 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name of the folder is empty")
+    return Path(text)
+
+
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Run the verb."""
+    # From the first moment on: a shell starts what it puts into the background with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     state = args.data.absolute() if args.data else settings.state
     settings = replace(settings, state=state)
     try:
@@ -86,6 +96,8 @@ def _refuse_early(settings: Settings, ready_file: Path | None) -> None:
     existing = next(folder for folder in (state, *state.parents) if folder.exists())
     if not existing.is_dir():
         raise UpError(f"{existing} is a file, not a folder; choose another --data")
+    if (state / "pyproject.toml").exists() or (state / ".git").exists():
+        raise UpError(f"{state} holds sources; state has a folder of its own: choose another --data")
     if ready_file is not None and not ready_file.absolute().parent.is_dir():
         raise UpError(f"the folder of --ready-file {ready_file} does not exist")
     free = shutil.disk_usage(existing).free // 1_000_000

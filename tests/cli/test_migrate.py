@@ -1,10 +1,15 @@
 """``migrate --check``: a database that is not what the models declare is red, and each difference has its line."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.cli import migrate
+from app.cli.check import ROOT
+from infra.settings import child_environment, load
 from infra.wiring import db_address
 from tests.conftest import Clone
 
@@ -38,3 +43,27 @@ async def test_each_difference_is_said(
     assert line.replace("@", fresh_db.prefix) in said.err
     assert "✗" in said.err
     assert "Traceback" not in said.out + said.err
+
+
+def test_without_a_server_it_says_what_to_do(tmp_path: Path) -> None:
+    answer = command(tmp_path, "--new", "more")
+    assert answer.returncode == 1
+    assert "--throw-away" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "flags", [("--new", ""), ("--new", "Ünsinn"), ("--rev", "x", "--new", "more"), ("--new", "../x")]
+)
+def test_names_that_do_not_do_are_refused(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    before = sorted(migrate.VERSIONS.iterdir())
+    assert command(tmp_path, *flags).returncode == 2
+    assert sorted(migrate.VERSIONS.iterdir()) == before
+
+
+def command(state: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    environment = child_environment(load({"ANLAN_STATE": str(state)}))
+    return subprocess.run(
+        [sys.executable, "-m", "app", "migrate", *flags],
+        check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip

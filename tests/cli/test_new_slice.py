@@ -54,7 +54,7 @@ def test_a_new_slice_passes_every_gate(copy: Path) -> None:
     assert tests.returncode == 0, tests.stdout[-4000:]
 
 
-@pytest.mark.parametrize("name", ["Permits", "permit", "1permits", "enterprises"])
+@pytest.mark.parametrize("name", ["Permits", "permit", "1permits", "enterprises", "class", "ifs"])
 def test_a_name_that_does_not_do_is_said_and_nothing_is_written(copy: Path, name: str) -> None:
     before = sorted(str(path) for path in (copy / "app" / "modules").rglob("*.py"))
     made = run(copy, "-m", "app", "new-slice", name)

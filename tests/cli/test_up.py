@@ -1,5 +1,7 @@
 """``up`` as a person uses it: one cold start, then everything that can go wrong around it."""
 
+import argparse
+import fcntl
 import json
 import os
 import shutil
@@ -218,6 +220,30 @@ def test_paths_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     said = refused("--data", str(tmp_path / "s"), "--ready-file", str(tmp_path / "none" / "ready"))
     assert "--ready-file" in said
     assert not (tmp_path / "s").exists()
+    (tmp_path / "pyproject.toml").touch()
+    assert "holds sources" in refused("--data", str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pyproject.toml"]
+    parser = argparse.ArgumentParser()
+    up.add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--data", ""])
+
+
+def test_a_stop_is_heeded_before_anything_has_started(tmp_path: Path) -> None:
+    """Also where a shell has put the launcher into the background, with SIGINT ignored."""
+    state = tmp_path / "state"
+    state.mkdir()
+    with (state / "lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as the processes of a killed start hold it
+        out = tmp_path / "out"
+        with out.open("w", encoding="utf-8") as stream:
+            process = subprocess.Popen(
+                command("--data", str(state), "--port", "0"), stdout=stream, env=environment(), cwd=ROOT,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509 - one system call
+            )  # fmt: skip
+        eventually(lambda: "… waiting" in out.read_text(encoding="utf-8"), START_SECONDS)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == up.STOPPED_EARLY
 
 
 def test_a_marker_of_another_cluster_does_not_count_as_seeded(tmp_path: Path) -> None:

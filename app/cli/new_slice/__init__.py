@@ -5,7 +5,9 @@ line to ``app/registry.py``, then makes the two generated files: the schema and 
 """
 
 import argparse
+import keyword
 import re
+import shutil
 import subprocess
 import sys
 from importlib.resources import files
@@ -45,20 +47,25 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """Run the verb."""
     del settings
     noun = args.noun or args.name.removesuffix("s")
-    if not re.fullmatch(r"[a-z][a-z0-9_]{2,30}", args.name) or noun == args.name:
+    words = re.fullmatch(r"[a-z][a-z0-9_]{2,30}", args.name) and re.fullmatch(r"[a-z][a-z0-9_]{1,30}", noun)
+    if not words or noun == args.name or keyword.iskeyword(args.name) or keyword.iskeyword(noun):
         print(
             f"anlan new-slice: {args.name!r} must be a plural in lower case with another singular: "
-            "permits, or `--noun`",
+            "permits, or `--noun`; neither may be a word of Python",
             file=sys.stderr,
         )
         return 2
     if (ROOT / "app" / "modules" / args.name).exists():
         print(f"anlan new-slice: app/modules/{args.name} is there already; choose another name", file=sys.stderr)
         return 2
+    registry = (ROOT / "app" / "registry.py").read_text(encoding="utf-8")
     write(args.name, noun, args.title or noun)
-    if not args.no_generate:
-        for command in (("schema",), ("migrate", "--throw-away", "--new", args.name)):
-            subprocess.run([sys.executable, "-m", "app", *command], check=True)  # noqa: S603 - our own verbs
+    for command in () if args.no_generate else (("schema",), ("migrate", "--throw-away", "--new", args.name)):
+        done = subprocess.run([sys.executable, "-m", "app", *command], check=False)  # noqa: S603 - our own verbs
+        if done.returncode != 0:
+            _remove(args.name, registry)
+            print(f"anlan new-slice: `{' '.join(command)}` failed; nothing of {args.name} is left", file=sys.stderr)
+            return 1
     print(f"app/modules/{args.name} is there. Next: its fields in models.py, its words in api.py, then ./anlan test")
     return 0
 
@@ -90,6 +97,16 @@ def write(name: str, noun: str, title: str) -> None:
     registry = ROOT / "app" / "registry.py"
     text = registry.read_text(encoding="utf-8")
     registry.write_text(re.sub(r"(?m)^(SLICES = \(.*)\)$", rf'\1, "{name}")', text), encoding="utf-8")
+
+
+def _remove(name: str, registry: str) -> None:
+    """Take back what :func:`write` wrote, and what was generated from it."""
+    for target in _FILES.values():
+        (ROOT / target.format(name=name)).unlink(missing_ok=True)
+    for folder in ("app", "tests"):
+        shutil.rmtree(ROOT / folder / "modules" / name, ignore_errors=True)
+    (ROOT / "app" / "registry.py").write_text(registry, encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "app", "schema"], check=False)
 
 
 def _camel(name: str) -> str:

@@ -30,6 +30,7 @@ class Story:
         self.steps: list[dict[str, Any]] = []
         self.last = ""
         self.ok = True
+        self.error: str | None = None
         self._quiet = quiet
         # Proxies of the environment are for the Internet; the instance is named by its own address.
         self._http = httpx.AsyncClient(base_url=url, timeout=DEADLINE_SECONDS, trust_env=False)
@@ -60,6 +61,7 @@ class Story:
     def fail(self, why: str) -> None:
         """Note that the story ended early."""
         self.ok = False
+        self.error = why
         if self.steps:
             self.steps[-1]["error"] = why
         if not self._quiet:
@@ -67,7 +69,8 @@ class Story:
 
     def report(self) -> dict[str, Any]:
         """Return the result in the shape of decision 5."""
-        return {"story": self.name, "ok": self.ok, "steps": self.steps}
+        found = {"story": self.name, "ok": self.ok, "steps": self.steps}
+        return found if self.error is None else {**found, "error": self.error}
 
     async def person(self, account: str, realm: str) -> "Person":
         """Log somebody in by the code flow.
