@@ -12,11 +12,18 @@ from sqlalchemy import Table
 
 from tenants.access import Access, TableClass, access_of
 from tenants.kinds import LEVELS, LOGINS, key_column
+from tenants.roles import ROLES
 
 PREFIX = "anlan"
 CLAIM = "(select nullif(current_setting('app.key', true), '')::int)"
 PERSON = "(select nullif(current_setting('app.person', true), '')::uuid)"
 TODAY = "nullif(current_setting('app.today', true), '')::date"
+ACTING = (
+    "am.id = nullif(current_setting('app.membership', true), '')::uuid"
+    " AND am.person_id = nullif(current_setting('app.person', true), '')::uuid"
+    " AND am.owner_key = nullif(current_setting('app.key', true), '')::int"
+    f" AND am.state = 'ACTIVE' AND am.valid_from <= {TODAY} AND (am.valid_to IS NULL OR am.valid_to >= {TODAY})"
+)
 BULK = "('anlan_sys_seed', 'anlan_sys_move')"
 _KEYS = tuple(key_column(level) for level in LEVELS)
 
@@ -137,6 +144,23 @@ def _key_triggers(table: Table, access: Access) -> list[str]:
             f"CREATE TRIGGER verify_keys AFTER INSERT ON {table} REFERENCING NEW TABLE AS added FOR EACH STATEMENT",
         ),
     ]
+
+
+def acting_may(capability: str) -> str:
+    """Return SQL that is true when the acting membership, and no other of the same person, has a capability.
+
+    For a type that not everybody of a tenant may read; the planner asks it once per statement.
+    """
+    holders = {kind: sorted(role for role, may in table.items() if capability in may) for kind, table in ROLES.items()}
+    cases = " ".join(
+        f"WHEN '{kind}' THEN ARRAY[{', '.join(repr(str(role)) for role in roles)}]"
+        for kind, roles in sorted(holders.items())
+        if roles
+    )
+    return (
+        "EXISTS (SELECT FROM app.membership am JOIN app.tenant ak ON ak.key = am.owner_key"
+        f" WHERE {ACTING} AND am.roles::text[] && CASE ak.kind {cases} END)"
+    )
 
 
 def definer_trigger(function: str, body: str, trigger: str) -> list[str]:

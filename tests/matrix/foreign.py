@@ -1,7 +1,7 @@
 """Ids of another tenant in every id argument: documents, and inputs that are right but for the one id."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from graphql import (
 from tests.matrix.plan import Catalogue, IdArgument, listed_type
 from tests.matrix.truth import Truth
 from tests.matrix.words import Edge
+from tests.oracle import identity
 from tests.world import TODAY, Actor
 
 PER_ARGUMENT = 3
@@ -82,21 +83,28 @@ class Probes:
             named = self.catalogue.type_of(argument, self.truth.expected)
             names = list(self.truth.expected.types) if named == "*" else [str(named)]
             for name in names:
-                for gid in self.foreign(name, actor, self._edge(argument)):
+                changes = argument.root in self.catalogue.mutations
+                for gid in self.foreign(name, actor, self._edge(argument), changes=changes):
                     prefix = self.truth.expected.types[name].prefix
                     stranger = f"{prefix}_{uuid.uuid5(uuid.NAMESPACE_OID, argument.name)}"
                     for choice in range(self._choices(actor, argument)):
                         yield self._probe(actor, argument, (stranger, gid), choice)
 
-    def foreign(self, name: str, actor: Actor, edge: tuple[str, Edge] | None = None) -> list[str]:
+    def foreign(
+        self, name: str, actor: Actor, edge: tuple[str, Edge] | None = None, *, changes: bool = False
+    ) -> list[str]:
         """Return ids that are hidden from an actor; those that rows he reads refer to come first.
 
         Args:
             name: the type.
             actor: from whom they are hidden.
             edge: type and edge whose targets to prefer.
+            changes: of a mutation: there roles limit the verb, not the rows.
         """
-        visible = self.truth.visible(name, actor)
+        visible: Collection[str] = self.truth.visible(name, actor)
+        if changes:
+            shown = self.truth.in_table(name, actor)
+            visible = {self.truth.gid(name, row) for row in self.truth.rows(name) if identity(row) in shown}
         hidden = [gid for row in self.truth.rows(name) if (gid := self.truth.gid(name, row)) not in visible]
         near: list[str] = []
         if edge is not None:

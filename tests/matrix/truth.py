@@ -55,11 +55,16 @@ class Truth:
             allowed = kind.readers.get(self.world.kind(actor), frozenset())
             by_table = {identity(row) for row in self.rows(name) if self.relation(name, row, actor) in allowed}
             assert by_oracle == by_table, f"{name} {actor.name}: table and oracle disagree"
-            barred = bool(kind.roles) and not (actor.acts and kind.roles & set(actor.roles))
+            barred = self._barred(kind.roles, actor)
             self._visible[key] = {
                 self.gid(name, row): row for row in self.rows(name) if identity(row) in by_oracle and not barred
             }
         return self._visible[key]
+
+    def _barred(self, roles: frozenset[str], actor: Actor) -> bool:
+        """Whether none of an actor's roles is among those that read a type."""
+        own = {*actor.roles, *(f"{self.world.kind(actor)} {role}" for role in actor.roles)}
+        return bool(roles) and not (actor.acts and roles & own)
 
     def in_table(self, name: str, actor: Actor) -> set[str]:
         """Return the identities of the rows that the database shows an actor, whatever his roles."""

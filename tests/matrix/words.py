@@ -125,7 +125,7 @@ class Type:
         prefix: of its global ids.
         readers: kind of the actor's tenant to the relations in which he reads a row; absent: never.
         fields: what each field shows.
-        roles: only actors with one of these roles; empty: any role.
+        roles: only actors with one of these roles, `ROLE` or `KIND ROLE`; empty: any role.
         key: column of the id.
     """
 

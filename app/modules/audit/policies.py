@@ -4,18 +4,12 @@ from typing import Any
 
 from app.kit.errors import NotPermittedFault
 from tenants.context import Acting, Caller
-from tenants.isolation import TODAY
+from tenants.isolation import acting_may
 
 READ = "audit.read"
 """Capability of auditors (审计管理员), exclusive of administrators and security officers."""
 
-AUDITORS_ONLY = (
-    "EXISTS (SELECT FROM app.membership m WHERE m.state = 'ACTIVE' AND 'AUDITOR' = ANY (m.roles)"
-    " AND m.id = nullif(current_setting('app.membership', true), '')::uuid"
-    " AND m.person_id = nullif(current_setting('app.person', true), '')::uuid"
-    " AND m.owner_key = nullif(current_setting('app.key', true), '')::int"
-    f" AND m.valid_from <= {TODAY} AND (m.valid_to IS NULL OR m.valid_to >= {TODAY}))"
-)
+AUDITORS_ONLY = acting_may(READ)
 """SQL: the acting membership is an auditor's; another one of the same person counts for nothing (decision 30).
 
 Every read of entries carries it, nested ones too."""

@@ -41,6 +41,11 @@ TYPES = {
         values("name post phoneMasked roles state validFrom validTo isPrimary proposedByName approvedByName endReason")
         | values("slipExpiresAt version createdAt")
         | {"tenant": Edge("Tenant", "owner_key", "key")},
+        # Not those who only work here: worker, grid member, duty officer of a park, member of a team, clerk of standards.
+        roles=frozenset(
+            {"LEADER", "OFFICER", "STATISTICIAN", "ADMIN", "SECURITY", "AUDITOR", "ACCEPTOR", "HEAD"}
+            | {"SAFETY_MANAGER", "CAPTAIN", "EXPERT", "RESCUE_TEAM DUTY"}
+        ),
     ),
     "TenantChange": Type(
         "tenant_change",

@@ -8,7 +8,9 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.kit import gql
+from app.modules.members import policies
 from tenants import models
+from tenants.isolation import acting_may
 from tenants.kinds import Kind
 
 _HERE = "app.modules.members.api.types"
@@ -116,7 +118,9 @@ class Agency(gql.Node):
 @gql.bound(
     models.Membership,
     prefix="membership",
-    description="A person's place in a tenant: post, roles, validity. Rights come from here and nowhere else.",
+    description="A person's place in a tenant: post, roles, validity. Rights come from here and nowhere else. "
+    "Read with the capability `member.read`; one's own are in `viewer.memberships`.",
+    where=acting_may(policies.READ),
 )
 class Membership(gql.Node):
     """A membership."""
