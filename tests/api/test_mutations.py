@@ -139,7 +139,7 @@ async def test_ids_expire_after_seven_days(client: ToyClient, toy_world: ToyWorl
     assert later["firm"]["name"] == name + " second"
 
 
-@pytest.mark.parametrize("given", ["", "x" * 65, "a\x00b"])
+@pytest.mark.parametrize("given", ["", "x" * 65])
 async def test_ids_of_another_form_are_refused(client: ToyClient, name: str, given: str) -> None:
     made = await add(client, name, clientMutationId=given)
     assert [(one["code"], one["field"]) for one in made["errors"]] == [("CLIENT_MUTATION_ID", ["clientMutationId"])]
