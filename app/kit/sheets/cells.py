@@ -136,7 +136,7 @@ def _text(column: Column, raw: Any) -> str:
 
 
 def _number(column: Column, raw: Any) -> Decimal:
-    if isinstance(raw, bool) or isinstance(raw, Mapping):
+    if isinstance(raw, bool | Mapping):
         raise _fault(column, "CELL_NOT_NUMBER", raw)
     if isinstance(raw, int):
         return Decimal(raw)

@@ -6,7 +6,7 @@ the cell XFD1048576, and a reader that trusts it reserves the whole plane. Only 
 Arguments: file, limits as JSON. Output: JSON lines; the first says what the workbook is, or what is wrong with it.
 """
 
-import datetime
+import datetime as dt
 import json
 import re
 import resource
@@ -184,13 +184,13 @@ def plain(value: Any) -> Any:
             return value
         case float():
             return int(value) if value.is_integer() and abs(value) < 2**53 else value
-        case datetime.datetime():
+        case dt.datetime():
             return {"t": "datetime", "v": value.isoformat()}
-        case datetime.date():
+        case dt.date():
             return {"t": "date", "v": value.isoformat()}
-        case datetime.time():
+        case dt.time():
             return {"t": "time", "v": value.isoformat()}
-        case datetime.timedelta():
+        case dt.timedelta():
             return {"t": "duration", "v": value.total_seconds()}
     return str(value)
 
@@ -237,11 +237,13 @@ def main() -> None:
     try:
         run(sys.argv[1], limits, json.loads(sys.argv[3]))
     except Refused as fault:
-        print(json.dumps({"refused": fault.code, "params": fault.params}, ensure_ascii=False))
+        sys.stdout.write(json.dumps({"refused": fault.code, "params": fault.params}, ensure_ascii=False))
     except MemoryError:
-        print(json.dumps({"refused": "SHEET_BOMB", "params": {}}))
+        sys.stdout.write(json.dumps({"refused": "SHEET_BOMB", "params": {}}))
     except (python_calamine.CalamineError, zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as fault:
-        print(json.dumps({"refused": "SHEET_BROKEN", "params": {"detail": str(fault)[:120]}}, ensure_ascii=False))
+        sys.stdout.write(
+            json.dumps({"refused": "SHEET_BROKEN", "params": {"detail": str(fault)[:120]}}, ensure_ascii=False)
+        )
 
 
 if __name__ == "__main__":

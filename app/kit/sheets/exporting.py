@@ -60,7 +60,7 @@ async def export(run: JobRun, run_id: UUID, recorded: Recorded) -> Result:
         titles = await _titles(ctx, columns)
     with tempfile.TemporaryDirectory(prefix="anlan-sheet-") as folder:
         path = Path(folder) / "export.xlsx"
-        mark = [(translate(f"MARK_{name.upper()}", acting.locale), str(value)) for name, value in found["watermark"].items()]  # fmt: skip
+        mark = _marks(found["watermark"], acting.locale)
         book = ExportBook(path, ledger, columns, acting.locale, mark)
         try:
             async for page in pages(run, way, columns, found["filter"]):
@@ -70,10 +70,11 @@ async def export(run: JobRun, run_id: UUID, recorded: Recorded) -> Result:
         finally:
             await asyncio.to_thread(book.close)
         async with working(run) as ctx:
-            return await _keep(run, ctx, run_id, path, book.count, recorded)
+            return await _keep(run, ctx, run_id, (path, book.count), recorded)
 
 
-async def _keep(run: JobRun, ctx: WriteContext, run_id: UUID, path: Path, rows: int, recorded: Recorded) -> Result:
+async def _keep(run: JobRun, ctx: WriteContext, run_id: UUID, made: tuple[Path, int], recorded: Recorded) -> Result:
+    path, rows = made
     locked = await ctx.session.execute(text(f"{_RUN} FOR UPDATE"), {"id": run_id})
     found = locked.mappings().one()
     if found["state"] != "QUEUED":
@@ -108,7 +109,7 @@ def chosen(ledger: Ledger, names: Sequence[str]) -> tuple[Column, ...]:
 async def count(session: ReadSession | WriteSession, way: Exporting, given: Mapping[str, Any]) -> int:
     """Return how many rows a filter shows, at most one more than an export takes."""
     source = way.source()
-    model = source.__anlan_bound__.model  # type: ignore[attr-defined]
+    model = source.__anlan_bound__.model
     inner = select(model.id).where(*_where(source), *conditions(source, given)).limit(MAX_ROWS + 1).subquery()
     return int(await session.scalar(select(func.count()).select_from(inner)) or 0)
 
@@ -118,7 +119,7 @@ async def pages(
 ) -> AsyncIterator[Sequence[Sequence[Any]]]:
     """Yield the rows of a filter, a page per transaction, by order of arrival: none twice, none between."""
     source = way.source()
-    model = source.__anlan_bound__.model  # type: ignore[attr-defined]
+    model = source.__anlan_bound__.model
     picked = [getattr(model, way.values.get(column.name, column.name)) for column in columns]
     tests = [*_where(source), *conditions(source, given)]
     last = 0
@@ -133,11 +134,15 @@ async def pages(
 
 
 def _where(source: type[Any]) -> list[Any]:
-    condition = source.__anlan_bound__.where  # type: ignore[attr-defined]
+    condition = source.__anlan_bound__.where
     if condition is None:
         return []
-    table = source.__anlan_bound__.model.__table__  # type: ignore[attr-defined]
+    table = source.__anlan_bound__.model.__table__
     return [text(condition.replace("{t}", str(table)))]
+
+
+def _marks(watermark: Mapping[str, Any], locale: str) -> list[tuple[str, str]]:
+    return [(translate(f"MARK_{name.upper()}", locale), str(value)) for name, value in watermark.items()]
 
 
 async def _titles(ctx: WriteContext, columns: Sequence[Column]) -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import strawberry
@@ -44,7 +44,7 @@ def conditions(source: type[Any], given: Mapping[str, Any]) -> list[ColumnElemen
     Raises:
         Fault: ``FILTER_…``, with the path that is wrong.
     """
-    model = source.__anlan_bound__.model  # type: ignore[attr-defined]
+    model = source.__anlan_bound__.model
     known = {graphql_name(field): (field, mark) for field, mark in marked(source) if getattr(mark, "filterable", False)}
     found: list[ColumnElement[bool]] = []
     for name, operands in given.items():
@@ -60,14 +60,14 @@ def conditions(source: type[Any], given: Mapping[str, Any]) -> list[ColumnElemen
         read = _reader(field, edge)
         for operator, value in operands.items():
             if value is not None:
-                found.append(_condition(column, operator, value, read, edge, (name, operator)))
+                found.append(_condition(column, value, read, edge, (name, operator)))
     return found
 
 
 def _condition(
-    column: Any, operator: str, value: Any, read: Callable[[Any], Any], edge: One | None, path: tuple[str, str]
+    column: Any, value: Any, read: Callable[[Any], Any], edge: One | None, path: tuple[str, str]
 ) -> ColumnElement[bool]:
-    where = ("filter", *(part[:64] for part in path))
+    operator, where = path[1], ("filter", *(part[:64] for part in path))
     try:
         match operator:
             case "isNull" if isinstance(value, bool):
@@ -107,12 +107,12 @@ def _seen(edge: One) -> ColumnElement[bool]:
 def _reader(field: Any, edge: One | None) -> Callable[[Any], Any]:
     """Return what turns an operand of JSON into a value, by the field's type."""
     if edge is not None:
-        return _id_of(target_of(field).__anlan_bound__.prefix)  # type: ignore[attr-defined]
+        return _id_of(target_of(field).__anlan_bound__.prefix)
     kind = field.resolve_type()
     while isinstance(kind, StrawberryOptional):
         kind = kind.of_type
     if isinstance(kind, StrawberryEnumDefinition):
-        return _enum(kind.wrapped_cls)
+        return _enum(cast("type[Enum]", kind.wrapped_cls))
     if kind is strawberry.ID:
         return _id_of(field.metadata["anlan.mark"].prefix)
     readers: dict[Any, Callable[[Any], Any]] = {

@@ -97,7 +97,7 @@ async def check(run: JobRun, run_id: UUID, recorded: Recorded) -> Result:
         await run.progress(len(judged), len(sheet.rows))
     # Only now: the slice's check has brought every spelling of a key to one.
     reading.twins([(one.row, one.data.get(way.key) or one.row.values.get(way.key)) for one in judged], way.key)
-    return await _checked(run, run_id, ledger, sheet, judged, recorded)
+    return await _checked(run, found, sheet, judged, recorded)
 
 
 async def judge(ctx: WriteContext, way: Importing, rows: Sequence[Row], *, update: bool) -> list[Judged]:
@@ -162,10 +162,10 @@ async def _rejected(run: JobRun, run_id: UUID, fault: Fault, recorded: Recorded)
 
 
 async def _checked(
-    run: JobRun, run_id: UUID, ledger: Ledger, sheet: Sheet, judged: Sequence[Judged], recorded: Recorded
+    run: JobRun, found: Mapping[str, Any], sheet: Sheet, judged: Sequence[Judged], recorded: Recorded
 ) -> Result:
     """Keep the judgement in one transaction: all of it, or, after a crash, none."""
-    acting = acting_of(run)
+    acting, run_id, ledger = acting_of(run), found["id"], ledger_named(found["ledger"])
     columns = {column.name: column for column in ledger.incoming}
     key = ledger.for_import(acting).key
     rows = [_kept(one, sheet, columns, key, acting.locale) for one in judged]
@@ -180,7 +180,7 @@ async def _checked(
         wrong = [(row["number"], row["raw"], row["errors"]) for row in rows if row["state"] == models.ERROR]
         _write_failed(path, ledger, wrong, acting.locale)
         async with working(run) as ctx:
-            found = await _locked(ctx, run_id, models.CHECKING)
+            await _locked(ctx, run_id, models.CHECKING)
             same = {"person": acting.person_id, "owner": acting.tenant_key, "run": run_id}
             for batch in _batches(rows, _INSERT_BATCH):
                 await ctx.session.execute(_INSERT, {**same, "rows": _json(batch)})
@@ -305,7 +305,7 @@ async def _progress(run: JobRun, run_id: UUID) -> tuple[int, int]:
     async with run.read() as session:
         row = await session.execute(
             text(
-                "SELECT count(*) FILTER (WHERE state = 'WRITTEN'), count(*) FILTER (WHERE state IN ('WRITTEN', 'READY'))"
+                "SELECT count(*) FILTER (WHERE state = 'WRITTEN'), count(*) FILTER (WHERE state <> 'ERROR')"
                 " FROM app.import_row WHERE run_id = :run"
             ),
             {"run": run_id},
@@ -328,7 +328,7 @@ async def _one(ctx: WriteContext, run_id: UUID) -> Mapping[str, Any]:
     row = (await ctx.session.execute(text(_RUN), {"id": run_id})).mappings().first()
     if row is None:
         raise NotFoundFault("id")
-    return row
+    return dict(row)
 
 
 async def _locked(ctx: WriteContext, run_id: UUID, state: str) -> Mapping[str, Any]:
@@ -340,7 +340,7 @@ async def _locked(ctx: WriteContext, run_id: UUID, state: str) -> Mapping[str, A
     row = (await ctx.session.execute(text(f"{_RUN} FOR UPDATE"), {"id": run_id})).mappings().first()
     if row is None or row["state"] != state:
         raise JobCancelledError(str(run_id))
-    return row
+    return dict(row)
 
 
 async def _change(ctx: WriteContext, run_id: UUID, what: str, **values: Any) -> None:

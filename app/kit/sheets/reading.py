@@ -103,9 +103,9 @@ async def read(ledger: Ledger, content: AsyncIterator[bytes], words: Mapping[str
                     raise Fault("SHEET_TOO_LARGE", (), limit=MAX_BYTES // 2**20)
                 file.write(chunk)
         lines = await _lines(path)
-    about = json.loads(lines[0])
-    if "refused" in about:
-        raise Fault(about["refused"], (), **about["params"])
+    about, end = json.loads(lines[0]), json.loads(lines[-1])
+    if isinstance(end, dict) and "refused" in end:  # also when it came upon it half-way
+        raise Fault(end["refused"], (), **end["params"])
     # JSON of fifty thousand rows takes a second: not on the loop that gives other jobs their signs of life.
     return await asyncio.to_thread(_sheet, ledger, about, lines[1:], words)
 

@@ -59,8 +59,11 @@ def row_errors(
     faults: Sequence[Fault], number: int, sheet: Sheet, columns: dict[str, Column], locale: str
 ) -> list[dict[str, Any]]:
     """Return the faults of a row as they are kept and shown: column, cell, code, message."""
-    return [row_error(fault, number, sheet.cell(fault.field[0], number) if fault.field else str(number), columns, locale)
-            for fault in flat(faults)]  # fmt: skip
+    found = []
+    for fault in flat(faults):
+        cell = sheet.cell(fault.field[0], number) if fault.field else str(number)
+        found.append(row_error(fault, number, cell, columns, locale))
+    return found
 
 
 def row_error(fault: Fault, number: int, cell: str, columns: dict[str, Column], locale: str) -> dict[str, Any]:

@@ -57,10 +57,9 @@ _WORDS = {
         "yes": "required",
         "no": "optional",
         "rules": (
-            'Fill in the sheet "{data}" from row 2 on, one entry a row; keep the headings, merge no cells, no formulas.',
+            'Fill in the sheet "{data}" from row 2 on, one entry a row; no merged cells, no formulas.',
             "At most {rows} rows and {megabytes} MB in one file; save it as .xlsx.",
-            "After the upload comes a dry run: each row is checked, errors are listed by row and column, nothing is "
-            "written; only your confirmation writes.",
+            "After the upload comes a dry run: errors are listed by row and column; only your confirmation writes.",
             "Cells with codes are text; as numbers, long codes would lose their last digits.",
             '"{key}" tells which entry a row is about; when you choose to update, an empty cell keeps what is there.',
         ),
@@ -87,7 +86,7 @@ def template(path: Path, ledger: Ledger, lists: Mapping[str, Sequence[Code]], lo
         data = book.add_worksheet(str(words["data"]))
         _instructions(book, about, ledger, words, locale)
         _headings(book, data, ledger.incoming, locale)
-        _lists(book, data, ledger, lists, words, locale)
+        _lists(book, data, ledger, lists, locale)
         data.activate()
     finally:
         book.close()
@@ -224,12 +223,12 @@ def _lists(
     data: Any,
     ledger: Ledger,
     lists: Mapping[str, Sequence[Code]],
-    words: Mapping[str, Any],
     locale: str,
 ) -> None:
     """Write the words of each list to a hidden sheet, and offer them where they belong."""
     if not any(lists.values()):
         return
+    words = _WORDS[locale if locale in _WORDS else "zh-CN"]
     hidden = book.add_worksheet(str(words["lists"]))
     hidden.hide()
     for place, (name, codes) in enumerate((name, codes) for name, codes in lists.items() if codes):

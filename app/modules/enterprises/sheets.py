@@ -1,4 +1,4 @@
-"""The ledger of enterprises by Excel: a county brings its own in; offices, parks and enterprises take out what they see."""
+"""The ledger of enterprises by Excel: a county brings its own in; whoever sees files takes out what he sees."""
 
 from collections.abc import Sequence
 from typing import Any

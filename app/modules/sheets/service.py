@@ -313,7 +313,7 @@ async def _queue(ctx: WriteContext, run: models.ImportRun, step: str, what: str,
 
 
 async def _import(ctx: WriteContext, run_id: UUID, expected_version: int, step: str) -> models.ImportRun:
-    run = await _own(ctx, models.ImportRun, run_id, expected_version)
+    run: models.ImportRun = await _own(ctx, models.ImportRun, run_id, expected_version)
     require(run.state in _STEPS[step], errors.IMPORT_STATE, ("id",), state=run.state, action=step)
     return run
 

@@ -7,8 +7,7 @@ import pytest
 
 from app.kit.errors import ConflictFault, Fault, NotFoundFault, NotPermittedFault
 from app.kit.jobs import JobRun
-from app.kit.sheets import importing, models
-from app.modules.enterprises.service import registrations
+from app.kit.sheets import importing
 from app.modules.sheets import jobs, service
 from tests.conftest import Clone
 from tests.factories.enterprises import CHENGJIANG, JIANGYIN, YIXING, form, new_code, office, open_enterprise, working
@@ -18,7 +17,6 @@ from tests.factories.sheets import (
     checked,
     confirmed,
     content_of,
-    exported,
     firm,
     job_of,
     rows_of,
@@ -32,7 +30,11 @@ from tests.modules.used import checksums
 
 async def test_a_county_brings_its_ledger_in(place: Clone) -> None:
     county = await office(place.admin, JIANGYIN, "ACCEPTOR")
-    rows = [firm(1), firm(2, 生产经营地区划=f"{CHENGJIANG} 澄江街道", 国民经济行业="2631"), firm(3, 经度=None, 纬度=None)]
+    rows = [
+        firm(1),
+        firm(2, 生产经营地区划=f"{CHENGJIANG} 澄江街道", 国民经济行业="2631"),
+        firm(3, 经度=None, 纬度=None),
+    ]
     run_id = await checked(place, county, workbook(rows))
     run = await run_of(place, run_id)
     assert (run["state"], run["total"], run["errors"], run["created"]) == ("CHECKED", 3, 0, 3), run["problems"]
@@ -46,7 +48,9 @@ async def test_a_county_brings_its_ledger_in(place: Clone) -> None:
     )
     assert [row["credit_code"] for row in files] == [row["统一社会信用代码"] for row in rows]
     assert {row["county_key"] for row in files} == {row["at"] for row in files} == {county.tenant_key}
-    assert {(row["status"], row["contact_phone"], row["is_main"]) for row in files} == {("UNVERIFIED", "138****5678", True)}
+    assert {(row["status"], row["contact_phone"], row["is_main"]) for row in files} == {
+        ("UNVERIFIED", "138****5678", True)
+    }
     assert files[0]["far"] is None
     assert files[1]["division_code"] == CHENGJIANG
     assert all(row["completeness"] > 20 for row in files)
@@ -76,8 +80,9 @@ async def test_the_same_as_the_use_case_computes(place: Clone) -> None:
     query = "SELECT size_class, size_basis, duties, completeness FROM app.enterprise WHERE {} ORDER BY 1"
     approved = await place.admin.fetchrow(query.format("id = $1"), one.enterprise_id)
     imported = await place.admin.fetchrow(query.format("credit_code = $1"), row["统一社会信用代码"])
-    drop = lambda found: [str(value).split('"asOf"')[0] for value in found]  # noqa: E731
-    assert drop(imported) == drop(approved)
+    assert [str(value).split('"asOf"')[0] for value in imported] == [
+        str(value).split('"asOf"')[0] for value in approved
+    ]
 
 
 async def test_errors_by_row_and_column(place: Clone) -> None:
@@ -115,7 +120,9 @@ async def test_errors_by_row_and_column(place: Clone) -> None:
     }
     assert (run["state"], run["total"], run["errors"], run["created"]) == ("CHECKED", 11, 9, 2)
     back = cells(await content_of(place, run["failed_version_id"]))
-    assert back[0][: len(HEAD)] == ["*" + t if t in ("统一社会信用代码", "企业名称", "生产经营地区划", "生产经营地址") else t for t in HEAD]
+    assert back[0][: len(HEAD)] == [
+        "*" + t if t in ("统一社会信用代码", "企业名称", "生产经营地区划", "生产经营地址") else t for t in HEAD
+    ]
     assert [row[-1] for row in back[1:]] == [3, 4, 5, 6, 7, 8, 9, 10, 11]
     assert "A3 统一社会信用代码" in back[1][-2]
     assert back[2][0] == rows[2]["统一社会信用代码"]
@@ -137,7 +144,11 @@ async def test_what_is_there_is_an_error_or_is_updated_by_choice(place: Clone) -
     ids = {row["number"]: row["object_id"] for row in await rows_of(place, run)}
     second = [first[0], first[1] | {"企业名称": "江阴改名化工有限公司", "法定代表人": None}, firm(4)]
     refused = await checked(place, county, workbook(second))
-    assert [[e["code"] for e in row["errors"]] for row in await rows_of(place, refused)] == [["ROW_EXISTS"], ["ROW_EXISTS"], []]
+    assert [[e["code"] for e in row["errors"]] for row in await rows_of(place, refused)] == [
+        ["ROW_EXISTS"],
+        ["ROW_EXISTS"],
+        [],
+    ]
     chosen = await checked(place, county, workbook(second), update=True)
     assert [row["action"] for row in await rows_of(place, chosen)] == ["KEEP", "UPDATE", "CREATE"]
     before = await place.admin.fetchrow("SELECT * FROM app.enterprise WHERE id = $1", ids[2])
@@ -152,9 +163,12 @@ async def test_what_is_there_is_an_error_or_is_updated_by_choice(place: Clone) -
     assert changed["former_names"] == [first[1]["企业名称"]]
     assert changed["legal_representative"] == "王小安", "an empty cell keeps what is there"
     assert changed["version"] == 2
-    assert await place.admin.fetchval(
-        "SELECT after->>'name' FROM app.enterprise_change WHERE enterprise_id = $1 AND kind = 'EDIT'", ids[3]
-    ) == "江阴改名化工有限公司"
+    assert (
+        await place.admin.fetchval(
+            "SELECT after->>'name' FROM app.enterprise_change WHERE enterprise_id = $1 AND kind = 'EDIT'", ids[3]
+        )
+        == "江阴改名化工有限公司"
+    )
 
 
 async def test_a_file_that_its_enterprise_works_with_is_left_alone(place: Clone) -> None:
@@ -389,15 +403,14 @@ async def test_expired_runs_go_with_rows_and_files(place: Clone) -> None:
     county = await office(place.admin, JIANGYIN, "ACCEPTOR")
     run_id = await checked(place, county, workbook([firm(1, 联系电话="1"), firm(2)]))
     kept = await checked(place, county, workbook([firm(3)]))
-    await place.admin.execute("UPDATE app.import_run SET expires_at = now() - interval '1 second' WHERE id = $1", run_id)
-    await place.admin.execute("UPDATE app.object_version SET expires_at = now() - interval '1 second' WHERE key LIKE $1", f"%{run_id}%")
+    await place.admin.execute(
+        "UPDATE app.import_run SET expires_at = now() - interval '1 second' WHERE id = $1", run_id
+    )
+    await place.admin.execute(
+        "UPDATE app.object_version SET expires_at = now() - interval '1 second' WHERE key LIKE $1", f"%{run_id}%"
+    )
     assert await jobs.forget(place.db) == 1
     assert await place.admin.fetch("SELECT id FROM app.import_run") == [(kept,)]
     assert await place.admin.fetchval("SELECT count(*) FROM app.import_row WHERE run_id = $1", run_id) == 0
     assert await place.admin.fetchval("SELECT count(*) FROM app.object_version WHERE key LIKE $1", f"%{run_id}%") == 0
     assert await place.admin.fetchval("SELECT count(*) FROM app.object_version") == 1
-
-
-assert registrations
-assert models
-assert exported

@@ -95,6 +95,15 @@ class Answers:
             raise Fault(errors.DIVISION_NOT_YOURS, ("divisionCode",), name=found.division.full_name)
         return found
 
+    async def industry(self, given: Mapping[str, str]) -> dict[str, object]:
+        """Return a checked industry code; ``given`` holds it, or nothing.
+
+        Raises:
+            FaultGroup: ``INDUSTRY_UNKNOWN``.
+        """
+        found: dict[str, object] = await self.once(("industry", *given.values()), lambda: check_fields(self.ctx, given))
+        return found
+
     async def computed(self, file: Mapping[str, Any], around: Surroundings) -> dict[str, Any]:
         """Return size class, duties and completeness of a file, as :func:`file.computed` does."""
         session, today = self.ctx.session, self.ctx.today
@@ -139,10 +148,9 @@ async def _check(answers: Answers, given: Values) -> tuple[dict[str, Any], list[
     sent = {name: given[name] for name in _OF_FILE if given.get(name) is not None}
     checked: dict[str, Any] = {}
     coded = {"industry_code": sent.pop("industry_code")} if "industry_code" in sent else {}
-    for values, key in ((coded, ("industry", *coded.values())), (sent, ())):
+    for asked_for in (check_fields(ctx, sent), answers.industry(coded)):
         try:
-            asking = lambda values=values: check_fields(ctx, values)  # noqa: E731 - called in this very step
-            checked |= await (answers.once(key, asking) if key else asking())
+            checked |= await asked_for
         except Fault as fault:
             wrong += fault.faults if isinstance(fault, FaultGroup) else (fault,)
     try:
@@ -272,19 +280,19 @@ async def _sites(ctx: WriteContext, files: Sequence[Mapping[str, Any]], places: 
 
 async def _history(ctx: WriteContext, files: Sequence[Mapping[str, Any]]) -> None:
     rows = [
-        _entry(ctx, UUID(one["id"]), one["owner_key"], "CREATE", {}, {k: one[k] for k in ("name", "credit_code")})
+        _entry(ctx, (UUID(one["id"]), one["owner_key"]), "CREATE", {}, {k: one[k] for k in ("name", "credit_code")})
         for one in files
     ]
     await ctx.session.execute(insert(EnterpriseChange.__table__), rows)  # type: ignore[arg-type]
 
 
 def _entry(
-    ctx: WriteContext, row_id: UUID, owner: int, kind: str, before: Mapping[str, Any], after: Mapping[str, Any]
+    ctx: WriteContext, file: tuple[UUID, int], kind: str, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
         "id": uuid7(),
-        "owner_key": owner,
-        "enterprise_id": row_id,
+        "owner_key": file[1],
+        "enterprise_id": file[0],
         "kind": kind,
         "state": "ACCEPTED",
         "before": plain(before),
@@ -327,7 +335,7 @@ async def _mend_all(answers: Answers, rows: Sequence[Incoming]) -> list[Written]
         updates.append(
             {"b_id": file.id, **values_of(file, _SET), **change, **more, **computed, "b_version": file.version + 1}
         )
-        history.append(_entry(ctx, file.id, file.owner_key, "EDIT", values_of(file, tuple(change)), change))
+        history.append(_entry(ctx, (file.id, file.owner_key), "EDIT", values_of(file, tuple(change)), change))
         written.append(Written(row.number, file.id))
     if updates:
         await ctx.session.execute(_UPDATE, [{**one, "b_now": ctx.now} for one in updates])
@@ -338,7 +346,8 @@ async def _mend_all(answers: Answers, rows: Sequence[Incoming]) -> list[Written]
     return written
 
 
-_SET = (*sorted(CHANGEABLE), "name_sort", "former_names", "size_class", "size_class_as_of", "size_basis", "duties", "completeness")  # fmt: skip
+_RESULTS = ("size_class", "size_class_as_of", "size_basis", "duties", "completeness")
+_SET = (*sorted(CHANGEABLE), "name_sort", "former_names", *_RESULTS)
 _FILE = Enterprise.__table__
 _UPDATE = (
     update(_FILE)  # type: ignore[arg-type]

@@ -91,8 +91,8 @@ class Job(gql.Node):
     models.ImportRun,
     prefix="import_run",
     where=_MINE,
-    description="导入: a file on its way into a ledger. Only you see yours, acting for the tenant that it is for; it is "
-    "removed after a week.",
+    description="导入: a file on its way into a ledger. Only you see yours, acting for the tenant that it is for; it "
+    "is removed after a week.",
 )
 class ImportRun(gql.Node):
     """A row of ``import_run``."""
