@@ -27,9 +27,11 @@ from app.api.limits import load_limits
 from app.api.middleware import RequestFrame
 from app.api.mutations import Auditor, MutationRunner
 from app.api.schema import Api, build
+from app.api.sheet_files import SheetFiles
 from app.api.trusted import TrustedDocuments, load_documents
 from app.kit.legal_clock import LegalClock
-from app.registry import load_models, slice_parts
+from app.kit.sheets import files as sheets
+from app.registry import load_ledgers, load_models, slice_parts
 from infra.db.port import Database
 from infra.identity.issuers import trusted_issuers
 from infra.settings import Settings, load
@@ -47,6 +49,7 @@ log = logging.getLogger(__name__)
 def load_api() -> Api:
     """Build the schema of all registered slices."""
     load_models()
+    load_ledgers()
     modules = [part.MODULE for part in slice_parts("module")]
     return build(
         [module.query for module in modules if module.query is not None],
@@ -113,6 +116,7 @@ class Site:
             http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=5.0))
             if settings.issuers is None and settings.embedded:
                 self.router.routes.append(Mount("/realms", open_issuer(settings, db)))
+            self.router.routes.append(Mount("/sheets", SheetFiles(db, sheets.use(settings)).router))
             clock = LegalClock(settings)
             revocations = RevokedSessions(db, {one.issuer: one.name for one in trusted_issuers(settings)})
             verifier = open_verifier(settings, http, revocations=revocations, known_roles=KNOWN_ROLES)

@@ -4,7 +4,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-SLICES = ("standards", "members", "enterprises", "audit")
+from app.kit.sheets.ledger import register
+
+SLICES = ("standards", "members", "enterprises", "audit", "sheets")
 """Names of the folders below ``app/modules`` that serve; a test compares them with the folders."""
 
 _KIT_MODELS = ("tenants.models", "app.kit.models")
@@ -16,6 +18,12 @@ def load_models() -> None:
         import_module(name)
     for part in slice_parts("models"):
         del part
+
+
+def load_ledgers() -> None:
+    """Register every ledger that slices declare for imports and exports in their ``sheets.py``."""
+    for part in slice_parts("sheets"):
+        register(*part.LEDGERS)
 
 
 def slice_parts(file: str) -> list[ModuleType]:

@@ -14,7 +14,8 @@ from typing import NoReturn
 import dramatiq
 
 from app.kit.job_runner import JobRunner, actor_specs
-from app.registry import load_models, slice_parts
+from app.kit.sheets import files
+from app.registry import load_ledgers, load_models, slice_parts
 from infra.observability.logs import setup
 from infra.settings import load
 from infra.wiring import open_database, open_queue
@@ -26,6 +27,7 @@ STOP_TIMEOUT_MS = 30_000
 
 def _declare() -> None:
     load_models()
+    load_ledgers()
     slice_parts("jobs")
 
 
@@ -34,6 +36,7 @@ def boot() -> None:
     settings = load()
     setup("worker", settings.log_level)
     _declare()
+    files.use(settings)
     queue = open_queue(settings)
     queue.serve(actor_specs(), JobRunner(lambda: open_database(settings)))
     dramatiq.set_broker(queue.broker)

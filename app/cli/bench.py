@@ -109,10 +109,20 @@ def seed(rounds: int, size: str) -> Result:
     return asyncio.run(measure(rounds, size))
 
 
+def imports(rounds: int, size: str) -> Result:
+    """Rows a second of an import by Excel: dry run, writing; and of the export of the same rows."""
+    import asyncio  # noqa: PLC0415
+
+    from app.cli.benches.importing import measure  # noqa: PLC0415
+
+    return asyncio.run(measure(rounds, size))
+
+
 BENCHES: dict[str, Callable[[int, str], Result]] = {
     "start": start,
     "memory": memory,
     "approval": approval,
     "seed": seed,
+    "import": imports,
 }
 """Name to bench."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
@@ -56,3 +57,20 @@ async def emit(
         )
     )
     return event_id
+
+
+async def emit_all(
+    session: WriteSession, type_: str, objects: Sequence[tuple[UUID, int]], *, payload: Json | None = None
+) -> None:
+    """Write one event for each of many objects, as an import does: one statement for all.
+
+    Args:
+        session: the business transaction.
+        type_: what happened to each.
+        objects: the object and the tenant that owns it.
+        payload: the same for all; ids and states, never personal data.
+    """
+    if objects:
+        same = {"type": type_, "payload": dict(payload or {})}
+        rows = [{"id": uuid7(), "object_id": one, "owner_key": owner, **same} for one, owner in objects]
+        await session.execute(insert(_TABLE), rows)

@@ -1,6 +1,6 @@
 """What other slices and the API runner call of the audit log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -21,6 +21,7 @@ __all__ = [
     "Verdict",
     "backlog",
     "record",
+    "record_all",
     "record_denial",
     "record_duty",
     "seal",
@@ -63,6 +64,31 @@ async def record(
     if isinstance(ctx.caller, Acting):
         deed = Deed(action, object_type, object_id, owner_key, site_id, details)
         await service.record(ctx.session, ctx.caller, deed, ctx.request_id)
+
+
+async def record_all(
+    ctx: WriteContext,
+    action: str,
+    object_type: str,
+    objects: Sequence[tuple[UUID, int]],
+    *,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Write that the same was done to many objects, as an import does: one statement for all.
+
+    Args:
+        ctx: the use case's context; its caller acts for a tenant.
+        action: ``object.verb``.
+        object_type: prefix of the objects' global ids.
+        objects: the object and the tenant whose record it is.
+        details: the same for all; ids, codes and counts.
+
+    Raises:
+        ValueError: details hold more than that.
+    """
+    ctx.session.info[_RECORDED] = True
+    deeds = [Deed(action, object_type, one, owner, None, details) for one, owner in objects]
+    await service.record_all(ctx.session, ctx.acting, deeds, ctx.request_id)
 
 
 async def record_duty(session: WriteSession, duty: str, deed: Deed, request_id: str = "") -> None:

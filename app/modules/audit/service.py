@@ -92,6 +92,28 @@ async def record(session: WriteSession, by: Acting | str, deed: Deed, request_id
     await session.execute(insert(_ENTRY), rows)
 
 
+async def record_all(session: WriteSession, by: Acting, deeds: Sequence[Deed], request_id: str) -> None:
+    """Write many deeds of one membership as :func:`record` writes each, in one statement.
+
+    Args:
+        session: the business transaction.
+        by: the acting membership.
+        deeds: what was done.
+        request_id: of the request or job.
+
+    Raises:
+        ValueError: details hold more than ids, codes and counts.
+    """
+    rows = [_row(by, deed, request_id) for deed in deeds]
+    foreign = [
+        {**row, "id": uuid7(), "owner_key": deed.owner_key, "site_id": deed.site_id}
+        for row, deed in zip(rows, deeds, strict=True)
+        if deed.owner_key not in (None, by.tenant_key)
+    ]
+    if rows:
+        await session.execute(insert(_ENTRY), [*rows, *foreign])
+
+
 async def record_denial(
     db: Database, caller: Caller, claims: Mapping[str, str], deed: Deed, *, reason: str, request_id: str
 ) -> None:

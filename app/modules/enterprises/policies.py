@@ -1,7 +1,7 @@
 """Who may do what: the transition tables of this slice (handbook appendix B).
 
 Rows are limited by the database; these tables limit verbs. ``CHANGE``, ``REGISTRATION``, ``SITE``
-and ``PERSON`` go by the object's state, ``STATUS`` and ``LIFECYCLE`` by those of the file.
+and ``PERSON`` go by the object's state, ``STATUS``, ``IMPORT`` and ``LIFECYCLE`` by those of the file.
 """
 
 from collections.abc import Iterable
@@ -32,6 +32,7 @@ CLOSE = "enterprise.close"
 LOCK = "enterprise.lockFields"
 CLAIM = "enterprise.claim"
 VERIFY = "enterprise.verify"
+BRING_IN = "enterprise.import"
 CHANGE_SUBMIT = "change.submit"
 CHANGE_WITHDRAW = "change.withdraw"
 CHANGE_ACCEPT = "change.accept"
@@ -54,6 +55,12 @@ STATUS = (
     Transition("VERIFIED", CLAIM, "VERIFIED", _COUNTY, _DECIDE),
     Transition("CLAIMED", VERIFY, "VERIFIED", _COUNTY, _VERIFY),
 )
+
+IMPORT = (
+    Transition("NEW", BRING_IN, "UNVERIFIED", _COUNTY, _DECIDE),
+    Transition("UNVERIFIED", BRING_IN, "UNVERIFIED", _COUNTY, _DECIDE),
+)
+"""A county's own ledger by Excel: opens files, and mends those that nobody of the enterprise works with yet."""
 
 LIFECYCLE = (
     Transition("ACTIVE", EDIT, "ACTIVE", _ENTERPRISE, _EDIT),

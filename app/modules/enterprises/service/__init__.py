@@ -1,5 +1,5 @@
 """Use cases of enterprises; each runs in one transaction that its caller opened and commits."""
 
-from app.modules.enterprises.service import changes, file, people, registrations, sites
+from app.modules.enterprises.service import bulk, changes, file, people, registrations, sites
 
-__all__ = ["changes", "file", "people", "registrations", "sites"]
+__all__ = ["bulk", "changes", "file", "people", "registrations", "sites"]

@@ -150,14 +150,14 @@ async def _apply_set(ctx: WriteContext, row: EnterpriseChange) -> None:
     refuse_locked(enterprise, row.after)
     more: dict[str, object] = {}
     if "name" in row.after:
-        more = await _rename(ctx, enterprise, str(row.after["name"]))
+        more = await rename(ctx, enterprise, str(row.after["name"]))
     try:
         await apply(ctx, enterprise, row.after, **more)
     except IntegrityError as problem:
         raise Fault(errors.CREDIT_CODE_TAKEN, ("id",), creditCode=row.after.get("credit_code")) from problem
 
 
-async def _rename(ctx: WriteContext, enterprise: Enterprise, name: str) -> dict[str, object]:
+async def rename(ctx: WriteContext, enterprise: Enterprise, name: str) -> dict[str, object]:
     """Rename the tenant too, as a dated row, and keep the former name."""
     key = sort_key(name)
     await ctx.session.execute(_RENAME, {"name": name, "name_sort": key, "now": ctx.now, "id": enterprise.id})
