@@ -159,6 +159,8 @@ class Filler:
             await self.admin.execute("SET SESSION AUTHORIZATION DEFAULT")
             await self.admin.execute("SELECT set_config('app.key', '', false), set_config('app.today', '', false)")
         self.made.setdefault((table.name, variant.owner), dict(stored))
+        if variant.person is not None:
+            self.made.setdefault((table.name, str(variant.person)), dict(stored))
         self.first.setdefault(table.name, dict(stored))
 
     def _row(self, table: Table, access: Access, variant: Variant) -> dict[str, Any]:
@@ -196,7 +198,11 @@ class Filler:
             if column.nullable:
                 return None
             name = parent.referred_table.name
-            row = self.made.get((name, variant.owner)) or self.first.get(name)
+            row = (
+                self.made.get((name, str(variant.person)))
+                or self.made.get((name, variant.owner))
+                or self.first.get(name)
+            )
             if row is None:
                 raise UnfilledError(f"{table.name}: {name} has no row")
             return row[key.column.name]

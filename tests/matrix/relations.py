@@ -35,6 +35,8 @@ class Relations:
     def of(self, table: str, row: Row, actor: Actor) -> str:
         """Return the relation of a row of a table to an actor."""
         rule = TABLES[table]
+        if rule.scope == "own person":
+            return self._personal(row, actor)
         if "owner_key" not in row or rule.scope != "level":
             return "shared"
         if not actor.acts:
@@ -47,6 +49,13 @@ class Relations:
         if near is None and rule.grantee and row["grantee_key"] == me:
             near = "named"
         return near or self._dated(owner, me) or self._far(owner, place, me)
+
+    def _personal(self, row: Row, actor: Actor) -> str:
+        """Rows of a person: his own in the tenant for which he acts; everybody else's are nobody's business."""
+        if not actor.acts:
+            return "anonymous"
+        mine = row["person_id"] == actor.person and row.get("owner_key") in (None, self.world.keys[str(actor.tenant)])
+        return "own" if mine else "sibling"
 
     def _near(self, owner: int, place: int, park: int | None, me: int) -> str | None:
         if me == owner:

@@ -146,6 +146,10 @@ class Expected:
     ids: Mapping[str, str]
 
 
+PERSONAL: Mapping[str, frozenset[str]] = MappingProxyType({kind: OWN for kind in ALL_KINDS if kind != "PUBLIC"})
+"""One's own jobs, imports, exports: whoever acts for a tenant, and nobody else, whatever his level."""
+
+
 def values(names: str) -> dict[str, Field]:
     """Return fields that each show the column of the same name: ``divisionCode`` shows ``division_code``."""
     return {name: Value(_snake(name)) for name in names.split()}

@@ -115,6 +115,11 @@ STEPS = {
         VERIFIED    enterprise.claim   VERIFIED  registration.decide  COUNTY=ACCEPTOR
         CLAIMED     enterprise.verify  VERIFIED  enterprise.verify    COUNTY=ACCEPTOR
     """,
+    # a county's ledger by Excel: opens files as an approval does, mends what nobody works with
+    "IMPORT": """
+        NEW         enterprise.import  UNVERIFIED  registration.decide  COUNTY=ACCEPTOR
+        UNVERIFIED  enterprise.import  UNVERIFIED  registration.decide  COUNTY=ACCEPTOR
+    """,
     "LIFECYCLE": f"""
         ACTIVE     enterprise.edit        ACTIVE     enterprise.edit    {_FIRM}
         SUSPENDED  enterprise.edit        SUSPENDED  enterprise.edit    {_FIRM}

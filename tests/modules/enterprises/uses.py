@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from app.kit.sheets.ledger import Incoming
 from app.modules.enterprises import policies
-from app.modules.enterprises.service import changes, file, people, registrations, sites
+from app.modules.enterprises.service import bulk, changes, file, people, registrations, sites
 from tests.conftest import Clone
-from tests.factories.enterprises import JIANGYIN, WUXI, Opened, form, office, open_enterprise, working
+from tests.factories.enterprises import JIANGYIN, WUXI, Opened, form, new_code, office, open_enterprise, working
 from tests.factories.members import calling
 from tests.modules.used import Case, Prepared
 
@@ -95,6 +96,29 @@ def _on_person(function: Any, more: Any) -> Make:
     return make
 
 
+def _bring_in(source: str) -> Make:
+    """The county's sheet opens a file, or mends one."""
+
+    async def make(clone: Clone, opened: Opened) -> Prepared:
+        county = await office(clone.admin, JIANGYIN, "ACCEPTOR")
+        place = {"division_code": JIANGYIN, "address": "试验路 1 号", "longitude": None, "latitude": None}
+        row = Incoming(2, {"credit_code": new_code(), "name": "江阴导入有限公司", **place})
+        if source != "NEW":
+            await clone.admin.execute("UPDATE app.enterprise SET status = $1", source)
+            changes = {"legal_representative": "钱明"}
+            row = Incoming(2, changes, opened.enterprise_id, await _version(clone, opened))
+        return county, calling(_written, row)
+
+    return make
+
+
+async def _written(ctx: Any, row: Incoming) -> None:
+    """Write one row; a fault of the row is the fault of the call."""
+    done = await bulk.write(ctx, [row])
+    if done[0].fault is not None:
+        raise done[0].fault
+
+
 def _case(table: str, state: str, action: str, capability: str, make: Make) -> Case:
     """Open an enterprise, bring it into the state, and prepare the use case."""
 
@@ -119,6 +143,7 @@ CASES = (
     _case("REGISTRATION", "RECEIVED", "registration.confirmClaim", _DECIDE, _CLAIM),
     _case("REGISTRATION", "RECEIVED", "registration.revealPhone", _DECIDE, _reveal),
     *(_case("STATUS", state, "enterprise.claim", _DECIDE, _CLAIM) for state in ("UNVERIFIED", "CLAIMED", "VERIFIED")),
+    *(_case("IMPORT", state, "enterprise.import", _DECIDE, _bring_in(state)) for state in ("NEW", "UNVERIFIED")),
     _case("STATUS", "CLAIMED", "enterprise.verify", _VERIFY, _on_file("county", file.verify)),
     *(
         case
