@@ -1,4 +1,4 @@
-"""hazard_loop
+"""sheets
 
 Revision: 0002, after 0001.
 """
