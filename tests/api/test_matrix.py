@@ -3,7 +3,9 @@
 import json
 import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -16,12 +18,15 @@ from app.asgi import load_api
 from app.kit.job_runner import membership_again
 from app.kit.jobs import JobRun
 from infra.db.port import Database
-from tests.api.stack import Stack
-from tests.conftest import Clone
-from tests.matrix.collect import expected
+from tenants.context import Acting
+from tests.api.stack import NOW, Stack
+from tests.conftest import Clone, Server, copy
+from tests.factories.sheets import use
+from tests.matrix.collect import expectations, expected
 from tests.matrix.oracles import SideQuestions
 from tests.matrix.plan import Catalogue
 from tests.matrix.run import Matrix
+from tests.matrix.sheets import SheetPaths
 from tests.matrix.truth import Row, Truth
 from tests.world import ACTORS, TODAY, Actor, World
 
@@ -43,15 +48,20 @@ async def stack(api: Api, world_db: Clone) -> AsyncIterator[Stack]:
     await made.close()
 
 
-async def job_reads(stack: Stack, db: Database, world: World, actor: Actor, table: str) -> dict[str, Row]:
-    """Read a whole table as a job that this actor's membership queued."""
-    context = {
+def context_of(world: World, actor: Actor) -> dict[str, Any]:
+    """Return the context of a message that this actor's membership queued."""
+    return {
         "membership": str(actor.membership),
         "person": str(actor.person),
         "tid": world.keys[str(actor.tenant)],
         "level": world.login(actor),
         "roles": list(actor.roles),
     }
+
+
+async def job_reads(stack: Stack, db: Database, world: World, actor: Actor, table: str) -> dict[str, Row]:
+    """Read a whole table as a job that this actor's membership queued."""
+    context = context_of(world, actor)
     acting = await membership_again(db, context, TODAY)
     assert (acting is not None) is actor.acts
     if acting is None:
@@ -66,7 +76,28 @@ async def job_reads(stack: Stack, db: Database, world: World, actor: Actor, tabl
     return {str(row["id"]): dict(row) for row in found}
 
 
-async def test_matrix(api: Api, stack: Stack, world_db: Clone, world: World) -> None:
+async def sheet_paths(matrix: Matrix, pg: Server, world_template: str, world: World) -> None:
+    """Import and export as every actor, in a copy of the world: both leave runs behind."""
+
+    async def find(actor: Actor) -> Acting | None:
+        return await membership_again(clone.db, context_of(world, actor), TODAY)
+
+    with TemporaryDirectory(prefix="anlan-m-") as folder:
+        async with copy(pg, world_template, "ms") as clone:
+            use(clone, Path(folder))
+            await clone.admin.execute(  # jobs read the legal clock: it stands on the world's day
+                "INSERT INTO app.clock_offset (id, seconds) VALUES (1, $1)"
+                " ON CONFLICT (id) DO UPDATE SET seconds = excluded.seconds",
+                int((NOW - datetime.now(UTC)).total_seconds()),
+            )
+            for sheet in expectations("SHEETS").values():
+                paths = SheetPaths(matrix, clone, sheet, find)
+                paths.want(ACTORS)
+                for actor in (actor for actor in ACTORS if actor.tenant is not None):
+                    await paths.run(actor)
+
+
+async def test_matrix(api: Api, stack: Stack, world_db: Clone, world: World, pg: Server, world_template: str) -> None:
     truth = Truth(world, expected())
     matrix = Matrix(Catalogue.of(api.schema), truth, stack.ask)
     assert set(matrix.catalogue.kinds) == set(api.bindings.sources)
@@ -78,6 +109,7 @@ async def test_matrix(api: Api, stack: Stack, world_db: Clone, world: World) -> 
         for name in matrix.kinds:
             found = await job_reads(stack, world_db.db, world, actor, truth.expected.types[name].table)
             matrix.judge_job(actor, name, found)
+    await sheet_paths(matrix, pg, world_template, world)
     shown = matrix.as_json()
     _write(shown)
     assert report.empty == []

@@ -7,6 +7,7 @@
 * ``ROOTS``: root field to a word: ``list X``, ``by id X``, ``counts X``, ``changes X``, or ``plain``: its answer
   depends on no tenant's rows, or only on the caller's own memberships;
 * ``IDS``: argument or input field with an id (``scopeGrantGive.owner``) to the type that it names;
+* ``SHEETS``: ledger to :class:`Sheet`: who brings rows in by Excel, who takes them out;
 * ``STEPS``: transition table to its steps, for :mod:`tests.modules.steps`.
 
 Nothing here comes from the product. What the schema has and these tables do not is an empty cell, and red.
@@ -138,6 +139,29 @@ class Type:
 
 
 @dataclass(frozen=True)
+class Sheet:
+    """Who may bring rows into a ledger by Excel, and take them out.
+
+    Args:
+        ledger: its name.
+        type: type of the API that shows its rows.
+        exporters: kind to roles; each exports the rows that he reads.
+        importers: kind to roles.
+        importable: relations in which an importer changes a row.
+        columns: some columns of the export that show a column of the table as it is; the first tells rows apart.
+        changed: columns that the import tries to change.
+    """
+
+    ledger: str
+    type: str
+    exporters: Mapping[str, frozenset[str]]
+    importers: Mapping[str, frozenset[str]]
+    importable: frozenset[str]
+    columns: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Expected:
     """Every expectation of the API."""
 
@@ -153,6 +177,12 @@ PERSONAL: Mapping[str, frozenset[str]] = MappingProxyType({kind: OWN for kind in
 def values(names: str) -> dict[str, Field]:
     """Return fields that each show the column of the same name: ``divisionCode`` shows ``division_code``."""
     return {name: Value(_snake(name)) for name in names.split()}
+
+
+def camel(name: str) -> str:
+    """Return a column's name as the API writes it."""
+    head, *tail = name.split("_")
+    return head + "".join(part.title() for part in tail)
 
 
 def _snake(name: str) -> str:

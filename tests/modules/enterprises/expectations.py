@@ -1,6 +1,6 @@
 """Appendix B, row "enterprise file"; decisions 11 (place), 41 (registrations); typed by hand."""
 
-from tests.matrix.words import BELOW, OF_FIRMS, Edge, Rows, Type, values
+from tests.matrix.words import BELOW, CHILD, OF_FIRMS, Edge, Rows, Sheet, Type, values
 
 _DATED = {"RESCUE_TEAM": frozenset({"called"}), "AGENCY": frozenset({"own", "granted"})}
 """Without a level: the own file (a service agency is a company, too), and what dated grants open (decision 16)."""
@@ -98,6 +98,28 @@ IDS = {
     **{f"site{step}.id": "Site" for step in ("Update", "Close")},
     **{f"person{step}.id": "EnterprisePerson" for step in ("Update", "Void")},
 }
+
+_READERS = frozenset({"LEADER", "OFFICER", "STATISTICIAN", "ADMIN"})
+SHEETS = {
+    "enterprises": Sheet(
+        "enterprises",
+        "Enterprise",
+        {
+            "PROVINCE": _READERS,
+            "CITY": _READERS,
+            "COUNTY": _READERS | {"ACCEPTOR"},
+            "PARK": frozenset({"LEADER", "OFFICER", "DUTY", "ADMIN"}),
+            "ENTERPRISE": frozenset({"HEAD", "SAFETY_MANAGER", "WORKER", "ADMIN"}),
+            "RESCUE_TEAM": frozenset({"CAPTAIN", "DUTY", "MEMBER", "ADMIN"}),
+            "AGENCY": frozenset({"EXPERT", "ADMIN"}),
+        },
+        {"COUNTY": frozenset({"ACCEPTOR"})},
+        CHILD,
+        ("credit_code", "name", "legal_representative", "registered_address", "contact_name"),
+        ("legal_representative", "registered_address"),
+    )
+}
+"""Appendix B, row "enterprise file": the county registers; who reads the file takes it out; the township has no right."""
 
 _FIRM = "ENTERPRISE=HEAD,SAFETY_MANAGER,ADMIN"
 STEPS = {

@@ -192,6 +192,7 @@ async def write(ctx: WriteContext, rows: Sequence[Incoming]) -> list[Written]:
     Returns:
         The file of each row, or why nothing was written of it.
     """
+    policies.may(policies.IMPORT, policies.BRING_IN, ctx.acting)
     answers = Answers(ctx)
     new = [row for row in rows if row.object_id is None]
     changed = [row for row in rows if row.object_id is not None]
