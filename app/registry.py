@@ -6,7 +6,13 @@ from types import ModuleType
 
 from app.kit.sheets.ledger import register
 
-SLICES = ("standards", "members", "enterprises", "audit", "sheets")
+SLICES = (
+    "standards",
+    "members",
+    "enterprises",
+    "audit",
+    "sheets",
+)
 """Names of the folders below ``app/modules`` that serve; a test compares them with the folders."""
 
 _KIT_MODELS = ("tenants.models", "app.kit.models")
