@@ -96,7 +96,7 @@ def write(name: str, noun: str, title: str) -> None:
         path.write_text(Template(text).substitute(values), encoding="utf-8")
     registry = ROOT / "app" / "registry.py"
     text = registry.read_text(encoding="utf-8")
-    registry.write_text(re.sub(r"(?m)^(SLICES = \(.*)\)$", rf'\1, "{name}")', text), encoding="utf-8")
+    registry.write_text(re.sub(r"(?ms)^(SLICES = \(.*?)^\)$", rf'\1    "{name}",\n)', text), encoding="utf-8")
 
 
 def _remove(name: str, registry: str) -> None:

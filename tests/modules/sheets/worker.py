@@ -23,10 +23,11 @@ async def main(given: dict[str, Any]) -> None:
     importing.WRITE_BATCH = given["batch"]
     settings = load({"ANLAN_ENV": "test", "ANLAN_STATE": given["state"], **given["environ"]})
     files.use(load({"ANLAN_ENV": "test", "ANLAN_STATE": given["files"]}))
-    ids = {name: UUID(given["acting"][name]) for name in ("membership_id", "person_id", "tenant_id")}
+    who = {name: UUID(given["acting"][name]) for name in ("membership_id", "person_id", "tenant_id")}
     roles = frozenset(given["acting"]["roles"])
     acting = Acting(
-        **ids, tenant_key=given["acting"]["tenant_key"], tenant_name="", kind=Kind.COUNTY, roles=roles,
+        membership_id=who["membership_id"], person_id=who["person_id"], tenant_id=who["tenant_id"],
+        tenant_key=given["acting"]["tenant_key"], tenant_name="", kind=Kind.COUNTY, roles=roles,
         capabilities=capabilities(Kind.COUNTY, roles), actor_name="李", post="",
     )  # fmt: skip
 

@@ -405,10 +405,13 @@ async def places(ctx: WriteContext) -> list[tuple[str, str]]:
         return []
     rows = await ctx.session.execute(
         text(
-            "SELECT division_code, name FROM app.agency WHERE (id = :id OR parent_id = :id) AND status = 'ACTIVE'"
-            " AND kind IN ('COUNTY', 'TOWNSHIP') AND division_code IS NOT NULL ORDER BY length(division_code), 1"
+            "SELECT a.division_code, coalesce((SELECT d.name FROM app.division d WHERE d.code = a.division_code"
+            " AND (d.valid_from IS NULL OR d.valid_from <= :today) AND (d.valid_to IS NULL OR d.valid_to >= :today)"
+            " LIMIT 1), a.name) AS name FROM app.agency a WHERE (a.id = :id OR a.parent_id = :id)"
+            " AND a.status = 'ACTIVE' AND a.kind IN ('COUNTY', 'TOWNSHIP') AND a.division_code IS NOT NULL"
+            " ORDER BY length(a.division_code), 1"
         ),
-        {"id": ctx.acting.tenant_id},
+        {"id": ctx.acting.tenant_id, "today": ctx.today},
     )
     return [(row.division_code, row.name) for row in rows]
 
