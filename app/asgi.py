@@ -55,6 +55,7 @@ def load_api() -> Api:
         [module.query for module in modules if module.query is not None],
         [module.mutation for module in modules if module.mutation is not None],
         [kind for module in modules for kind in module.types],
+        [module.subscription for module in modules if module.subscription is not None],
     )
 
 

@@ -12,6 +12,8 @@ SLICES = (
     "enterprises",
     "audit",
     "sheets",
+    "drafts",
+    "feed",
 )
 """Names of the folders below ``app/modules`` that serve; a test compares them with the folders."""
 

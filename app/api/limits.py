@@ -375,14 +375,14 @@ class _Analyser:
 
     def _price(self, kind: Any, definition: Any, node: FieldNode, inner: Measure, made: Measure) -> None:
         limits, name = self.limits, node.name.value
-        if _is_page(kind) and name in ("nodes", "edges"):
+        if _is_page(kind) and name in ("nodes", "edges", "events"):
             made.row_cost, made.row_nodes = inner.cost, inner.nodes
             return
         if (kind.name.endswith("Edge") and name == "node") or name == "pageInfo":
             made.cost, made.nodes = inner.cost, inner.nodes
             return
         mark = _mark(definition)
-        if isinstance(mark, marks.Many | marks.Listing | marks.NodesByIds):
+        if isinstance(mark, marks.Many | marks.Listing | marks.Feed | marks.NodesByIds):
             size = self._size(mark, node)
             paged = inner.row_cost if _is_page(get_named_type(definition.type)) else inner.cost
             rows = inner.row_nodes if _is_page(get_named_type(definition.type)) else inner.nodes
@@ -435,7 +435,7 @@ def _mark(definition: Any) -> marks.Mark | None:
 
 
 def _is_page(kind: Any) -> bool:
-    return bool(kind.name.endswith("Connection"))
+    return bool(kind.name.endswith(("Connection", "Feed")))
 
 
 def _is_count(kind: Any, name: str) -> bool:

@@ -135,11 +135,13 @@ class _Call:
                 if one.code in (NOT_PERMITTED, NOT_FOUND):
                     await self.runner.auditor.denial(ctx, self.operation, one.code, self.object_type, self.given)
         objects: Mapping[str, Any] = {}
-        if any(one.code == CONFLICT for one in faults) and self.target:
+        conflict = next((one for one in faults if one.code == CONFLICT), None)
+        if conflict is not None and self.target:
             found = parse_global_id(str(getattr(self.given, "id", "")), self.object_type)
-            if found is not None:
+            object_id = found[1] if found else getattr(conflict, "object_id", None)
+            if object_id is not None:
                 async with ctx.read_session() as session:
-                    objects = await self.objects(session, found[1])
+                    objects = await self.objects(session, object_id)
         errors = [UserError(code=one.code, field=list(one.field), message=one.message(ctx.locale)) for one in faults]
         return PayloadData(objects, errors)
 

@@ -44,13 +44,19 @@ class Api:
         return print_schema(self.schema) + "\n"
 
 
-def build(queries: Sequence[type[Any]], mutations: Sequence[type[Any]], types: Iterable[type[Any]] = ()) -> Api:
+def build(
+    queries: Sequence[type[Any]],
+    mutations: Sequence[type[Any]],
+    types: Iterable[type[Any]] = (),
+    subscriptions: Sequence[type[Any]] = (),
+) -> Api:
     """Merge root types into a schema.
 
     Args:
         queries: ``@strawberry.type`` classes with root fields of reads.
         mutations: the same for mutations.
         types: bound types that no field names.
+        subscriptions: the same for subscriptions.
 
     Raises:
         SchemaError: a duplicate root field, or something without a description.
@@ -60,8 +66,11 @@ def build(queries: Sequence[type[Any]], mutations: Sequence[type[Any]], types: I
     mutation = None
     if mutations:
         mutation = _merge("Mutation", "Changes. Each runs in one transaction of its own.", mutations)
+    subscription = None
+    if subscriptions:
+        subscription = _merge("Subscription", "What happens, as it happens; by `graphql-transport-ws`.", subscriptions)
     config = StrawberryConfig(scalar_map=gql.SCALARS, disable_field_suggestions=True)
-    schema = strawberry.Schema(query, mutation, types=list(types), config=config)._schema  # noqa: SLF001
+    schema = strawberry.Schema(query, mutation, subscription, types=list(types), config=config)._schema  # noqa: SLF001
     missing = undescribed(schema)
     if missing:
         raise SchemaError("without a description: " + ", ".join(missing))

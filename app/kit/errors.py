@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from uuid import UUID
 
 LOCALES = ("zh-CN", "en")
 """Chinese first."""
@@ -57,8 +58,10 @@ class NotFoundFault(Fault):
 class ConflictFault(Fault):
     """Somebody changed the object since the caller read it; the payload returns the current one."""
 
-    def __init__(self, current_version: int) -> None:
+    def __init__(self, current_version: int, object_id: UUID | None = None) -> None:
+        """Say which version is there now, and of which object where the input has no ``id``."""
         super().__init__(CONFLICT, ("expectedVersion",), version=current_version)
+        self.object_id = object_id
 
 
 class FaultGroup(Fault):

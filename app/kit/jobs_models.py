@@ -124,6 +124,7 @@ class Event(ScopeColumns, Base):
         CheckConstraint("state IN ('DRAFT', 'SHARED')", name="state"),
         Index("ix_event_unnumbered", "seq", postgresql_where=text("position IS NULL")),
         Index("uq_event_position", "position", unique=True),
+        Index("ix_event_object", "object_id", "position"),
         *(Index(f"ix_event_{key_column(lv)}_position", key_column(lv), "position") for lv in LEVELS),
         {
             "info": {

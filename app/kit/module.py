@@ -19,6 +19,7 @@ class Module:
         title: its name for people, Chinese first.
         query: Strawberry type whose fields join the root ``Query``.
         mutation: Strawberry type whose fields join the root ``Mutation``.
+        subscription: Strawberry type whose fields join the root ``Subscription``.
         types: further types that the schema must hold.
         seed: fills the slice's demo data; idempotent, run in the order of ``SLICES``.
     """
@@ -27,5 +28,6 @@ class Module:
     title: str
     query: type | None = None
     mutation: type | None = None
+    subscription: type | None = None
     types: tuple[type, ...] = field(default=())
     seed: Seeder | None = None

@@ -23,6 +23,7 @@ from tests.api.stack import NOW, Stack
 from tests.conftest import Clone, Server, copy
 from tests.factories.sheets import use
 from tests.matrix.collect import expectations, expected
+from tests.matrix.feed import FeedPath
 from tests.matrix.oracles import SideQuestions
 from tests.matrix.plan import Catalogue
 from tests.matrix.run import Matrix
@@ -109,6 +110,10 @@ async def test_matrix(api: Api, stack: Stack, world_db: Clone, world: World, pg:
         for name in matrix.kinds:
             found = await job_reads(stack, world_db.db, world, actor, truth.expected.types[name].table)
             matrix.judge_job(actor, name, found)
+    feed = FeedPath(matrix)
+    feed.want(ACTORS)
+    for actor in ACTORS:
+        await feed.run(actor)
     await sheet_paths(matrix, pg, world_template, world)
     shown = matrix.as_json()
     _write(shown)

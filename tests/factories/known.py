@@ -1,5 +1,6 @@
 """What tables want that their columns do not tell: who owns their rows, and values that a check asks for."""
 
+import itertools
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ class Made:
     owner_id: uuid.UUID
 
 
+_POSITIONS = itertools.count(1)
+
 SKIP: frozenset[str] = frozenset()
 """Tables that stay empty; none may."""
 
@@ -27,6 +30,13 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
 
 FIXED: Mapping[str, Mapping[str, object | Callable[[Made], object]]] = {
     "audit_entry": {"outcome": lambda made: "ALLOWED" if made.author else ("DENIED", "ALLOWED")[len(made.owner) % 2]},
+    "draft": {"expires_at": "2126-03-01T00:00:00Z", "object": lambda made: f"tenant_{made.owner_id}"},
+    "event": {
+        "type": "tenant.canary",
+        "object_id": lambda made: made.owner_id,
+        "position": lambda _: next(_POSITIONS),
+    },
+    "event_position": {"last": 1_000_000},
     "division": {"code": "61", "level": "PROVINCE"},
     "enterprise": {
         "id": lambda made: made.owner_id,

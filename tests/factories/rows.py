@@ -72,6 +72,7 @@ class Filler:
             self.sites.setdefault(enterprise, []).append((place, park))
         self.made: dict[tuple[str, str], dict[str, Any]] = {}
         self.first: dict[str, dict[str, Any]] = {}
+        self.members: dict[uuid.UUID | None, uuid.UUID] = {}
 
     async def fill(self) -> None:
         """Make rows of every table, parents first."""
@@ -79,6 +80,8 @@ class Filler:
         for name in _MAPPED:
             row = await self.admin.fetchrow(f"SELECT * FROM app.{name} LIMIT 1")
             self.first[name] = dict(row) if row else {}
+        members = await self.admin.fetch("SELECT id, person_id FROM app.membership WHERE person_id IS NOT NULL")
+        self.members = {row["person_id"]: row["id"] for row in members}
         for table in sorted(Base.metadata.sorted_tables, key=lambda one: bool(one.info["access"].site)):
             access = table.info["access"]
             if table.schema != "app" or table.name in (*_MAPPED, *SKIP) or await self._filled(table):
@@ -180,6 +183,8 @@ class Filler:
             "person_id": variant.person,
             "agencies_only": variant.number == AGENCIES_ONLY or None,
         }
+        if "membership_id" in table.columns:
+            given["membership_id"] = self.members.get(variant.person)
         row |= {name: value for name, value in given.items() if name is not None and value is not None}
         if access.is_site and variant.site:
             place, park = self.sites[variant.owner][variant.number]
@@ -218,7 +223,7 @@ class Filler:
         mark = f"canary-{variant.owner}-"
         if isinstance(kind, types.Uuid):
             return None if given else uuid.uuid5(_SPACE, f"{table.name}/{column.name}/{variant}")
-        if isinstance(kind, postgresql.JSONB):
+        if isinstance(kind, postgresql.JSON):  # and JSONB
             return {"canary": mark}
         if isinstance(kind, types.String):
             return None if given and column.name != "title" else f"{mark}{column.name}-{variant.number}"[: kind.length]

@@ -11,6 +11,7 @@ from graphql import (
     GraphQLField,
     GraphQLInputObjectType,
     GraphQLInputType,
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
     get_named_type,
@@ -33,17 +34,19 @@ class Kind:
         leaves: fields with a value of their own.
         edges: fields that show one row, with its type.
         rows: fields that list rows, with their type and whether it is a connection.
+        anything: fields that show one row of any type.
     """
 
     name: str
     leaves: tuple[str, ...]
     edges: Mapping[str, str]
     rows: Mapping[str, tuple[str, bool]]
+    anything: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[str, ...]:
         """Every field."""
-        return (*self.leaves, *self.edges, *self.rows)
+        return (*self.leaves, *self.edges, *self.rows, *self.anything)
 
     @property
     def selection(self) -> str:
@@ -178,18 +181,21 @@ def _kind(kind: GraphQLObjectType) -> Kind:
     leaves: list[str] = []
     edges: dict[str, str] = {}
     rows: dict[str, tuple[str, bool]] = {}
+    anything: list[str] = []
     for name, one in kind.fields.items():
         target = get_named_type(one.type)
         listed = listed_type(target)
         if is_leaf_type(target):
             leaves.append(name)
+        elif isinstance(target, GraphQLInterfaceType):
+            anything.append(name)
         elif listed is not None:
             rows[name] = (listed, True)
         elif "[" in str(one.type):
             rows[name] = (target.name, False)
         else:
             edges[name] = target.name
-    return Kind(kind.name, tuple(leaves), edges, rows)
+    return Kind(kind.name, tuple(leaves), edges, rows, tuple(anything))
 
 
 def _ids(root: str, path: tuple[str, ...], kind: GraphQLInputType) -> Iterator[IdArgument]:

@@ -46,9 +46,15 @@ class Relations:
             return "own" if row["author_key"] == me else "draft"
         owner, place, park = self._place(table, row)
         near = self._near(owner, place, park, me)
+        if near is not None and self.by_key[me]["kind"] == "ENTERPRISE" and self._for_offices(table, row):
+            return "office"
         if near is None and rule.grantee and row["grantee_key"] == me:
             near = "named"
         return near or self._dated(owner, me) or self._far(owner, place, me)
+
+    def _for_offices(self, table: str, row: Row) -> bool:
+        rule = TABLES[table].agencies_only
+        return rule == "always" or (rule == "column" and bool(row["agencies_only"]))
 
     def _personal(self, row: Row, actor: Actor) -> str:
         """Rows of a person: his own in the tenant for which he acts; everybody else's are nobody's business."""

@@ -4,7 +4,7 @@
 
 * ``TABLES``: table to :class:`tests.expectations.Rule`, for ``tests/oracle.py``;
 * ``TYPES``: type of the API to :class:`Type`: its table, who reads it in which relation, what each field shows;
-* ``ROOTS``: root field to a word: ``list X``, ``by id X``, ``counts X``, ``changes X``, or ``plain``: its answer
+* ``ROOTS``: root field to a word: ``list X``, ``by id X``, ``counts X``, ``feed X``, ``changes X``, or ``plain``: its answer
   depends on no tenant's rows, or only on the caller's own memberships;
 * ``IDS``: argument or input field with an id (``scopeGrantGive.owner``) to the type that it names;
 * ``SHEETS``: ledger to :class:`Sheet`: who brings rows in by Excel, who takes them out;
@@ -32,9 +32,11 @@ RELATIONS = (
     "anonymous",
     "named",
     "draft",
+    "office",
     "shared",
 )
-"""What a row is to who asks; see :mod:`tests.matrix.relations`. ``shared``: a row that belongs to nobody."""
+"""What a row is to who asks; see :mod:`tests.matrix.relations`. ``shared``: a row that belongs to nobody;
+``office``: a row about an enterprise that only agencies see."""
 
 ALL_KINDS = (
     "NATIONAL",

@@ -92,13 +92,38 @@ class CountsBinding:
 
 
 @dataclass(frozen=True)
+class FeedBinding:
+    """A root field of events of ``target`` in feed order: a page of a query, or the tail of a subscription."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class NodeOfBinding:
+    """A field that is the object which the row names: ``kind`` is its prefix, an expression, ``key`` its id."""
+
+    kind: str
+    key: str
+
+
+@dataclass(frozen=True)
 class ComputedBinding:
     """A Python resolver on a row and the columns that it needs."""
 
     needs: tuple[tuple[str, ColumnBinding], ...]
 
 
-FieldBinding = ColumnBinding | OneBinding | ManyBinding | ByIdBinding | NodeBinding | CountsBinding | ComputedBinding
+FieldBinding = (
+    ColumnBinding
+    | OneBinding
+    | ManyBinding
+    | ByIdBinding
+    | NodeBinding
+    | CountsBinding
+    | FeedBinding
+    | NodeOfBinding
+    | ComputedBinding
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +156,8 @@ class Bindings:
     root: Mapping[str, FieldBinding]
     prefixes: Mapping[str, str]
     """Prefix of global ids to the type's name."""
+    tails: Mapping[str, FeedBinding] = field(default_factory=dict)
+    """Root fields of subscriptions."""
 
     def blind(self, login: str) -> frozenset[str]:
         """Return the types whose table a login may not read at all: for it they have no rows."""
@@ -190,7 +217,11 @@ class _Builder:
             binding = self._root(field_name, graphql_field)
             if binding is not None:
                 root[field_name] = binding
-        return Bindings(sources, root, prefixes)
+        tails = {
+            name_: FeedBinding(self._target(one))
+            for name_, one in (self.schema.subscription_type.fields if self.schema.subscription_type else {}).items()
+        }
+        return Bindings(sources, root, prefixes, tails)
 
     def _root(self, field_name: str, graphql_field: GraphQLField) -> FieldBinding | None:
         mark = _mark(graphql_field)
@@ -201,6 +232,8 @@ class _Builder:
                 return ManyBinding(self._target(graphql_field), where=where)
             case marks.Counts(target=target, where=where):
                 return CountsBinding(self.names.get(target, target.__name__), where)
+            case marks.Feed(target=target):
+                return FeedBinding(self.names.get(target, target.__name__))
             case marks.NodeById():
                 return NodeBinding(plural=False)
             case marks.NodesByIds():
@@ -257,6 +290,8 @@ class _Builder:
                 nullable = not isinstance(graphql_field.type, GraphQLNonNull)
                 rule = self._rule(graphql_field, kind, None)
                 return ColumnBinding(rule, kind, nullable, expression=expression)
+            case marks.NodeOf(kind=kind, key=key):
+                return NodeOfBinding(kind, self._plain(mapper, key).column or "")
             case marks.Computed(needs=needs):
                 return ComputedBinding(tuple((need, self._plain(mapper, need)) for need in needs))
             case marks.Column():

@@ -33,11 +33,14 @@ from app.api.compiled.binding import (
     ColumnBinding,
     ComputedBinding,
     CountsBinding,
+    FeedBinding,
     ManyBinding,
     NodeBinding,
+    NodeOfBinding,
     OneBinding,
     Source,
 )
+from app.api.compiled.feeds import FeedSql, Tail
 from app.api.compiled.filters import conditions
 from app.api.compiled.lists import ConnectionSql
 from app.api.compiled.paging import Order, Page, order_of, page_of
@@ -121,6 +124,31 @@ def compile_object(
     return Plan(_statement(value), tuple(compiler.binds))
 
 
+def compile_tail(
+    document: Document, operation: OperationDefinitionNode, variables: Variables, *, fallback: bool
+) -> Tail | None:
+    """Compile a subscription of one root field; None when its conditions leave it no field.
+
+    Raises:
+        NotCompilableError: some field is not a binding.
+        InputFaultError: an argument is not allowed.
+    """
+    compiler = Compiler(document, variables, fallback=fallback)
+    kind = document.schema.subscription_type
+    if kind is None:
+        raise NotCompilableError("no subscription type")
+    for key, nodes in compiler.collect(kind, [operation.selection_set]).items():
+        field_name = nodes[0].name.value
+        arguments = compiler.arguments(nodes[0], kind.fields[field_name])
+        source = document.bindings.sources[document.bindings.tails[field_name].target]
+        sql = _statement(FeedSql(compiler, source, arguments).tail(key, nodes))
+        heads = Compiler(document, variables, fallback=fallback)
+        head = Plan(_statement(FeedSql(heads, source, {}).head()), tuple(heads.binds))
+        given = {name_: value.get(variables) for name_, value in arguments.items() if value.given}
+        return Tail(Plan(sql, tuple(compiler.binds)), head, key, not fallback, compiler.personal, given)
+    return None
+
+
 def collect_fields(
     document: Document, kind: GraphQLObjectType, nodes: Sequence[FieldNode], variables: Variables
 ) -> dict[str, list[FieldNode]]:
@@ -142,6 +170,8 @@ class Compiler:
         self.blind = document.blind
         self.fallback = fallback
         self.binds: list[Getter] = []
+        self.personal = False
+        """Whether the statement reads more than the feed itself."""
         self._rows = 0
 
     # -- the document ---------------------------------------------------------------------------
@@ -195,7 +225,8 @@ class Compiler:
                 return False
         return True
 
-    def _arguments(self, node: FieldNode, field: GraphQLField) -> dict[str, Val]:
+    def arguments(self, node: FieldNode, field: GraphQLField) -> dict[str, Val]:
+        """Return the arguments of a field."""
         written = {argument.name.value: argument.value for argument in node.arguments or ()}
         values: dict[str, Val] = {}
         for key, argument in field.args.items():
@@ -211,10 +242,12 @@ class Compiler:
         return kind
 
     def bind(self, getter: Getter, cast: str) -> str:
+        """Register a parameter and return it with its cast."""
         self.binds.append(getter)
         return f"${len(self.binds) + len(CLAIMS)}::{cast}"
 
     def row(self) -> Row:
+        """Begin a row."""
         self._rows += 1
         return Row(self._rows)
 
@@ -228,7 +261,7 @@ class Compiler:
         if binding is None or query is None:
             raise NotCompilableError(f"Query.{field_name} is no binding")
         field = query.fields[field_name]
-        arguments = self._arguments(nodes[0], field)
+        arguments = self.arguments(nodes[0], field)
         match binding:
             case ByIdBinding(target=target):
                 return self.object_by_id(target, arguments["id"], nodes)
@@ -241,6 +274,9 @@ class Compiler:
                 return self._many(binding, None, field, arguments, nodes)
             case CountsBinding():
                 return self._counts(binding, arguments, nodes, field)
+            case FeedBinding(target=target):
+                feed = FeedSql(self, self.bindings.sources[target], arguments)
+                return feed.page(get_named_type(field.type), nodes)
         raise NotCompilableError(f"Query.{field_name}")
 
     def object_by_id(self, type_name: str, row_id: Val, nodes: list[FieldNode], *, raw: bool = False) -> str:
@@ -282,7 +318,7 @@ class Compiler:
     def _single(self, source: Source, nodes: list[FieldNode], condition: Callable[[Row], str]) -> str:
         row = self.row()
         value = self.object(source, row, nodes)
-        where = [condition(row), *self._fixed(source, row, None)]
+        where = [condition(row), *self.fixed(source, row)]
         inner = f"SELECT {row.columns} FROM {self.table(source)} {row.inner} WHERE {' AND '.join(where)} LIMIT 1"
         return f"coalesce((SELECT {value} FROM ({inner}) {row.outer}),'null')"
 
@@ -309,9 +345,11 @@ class Compiler:
                 return self._column(binding, row)
             case OneBinding():
                 return self._one(binding, row, nodes)
+            case NodeOfBinding():
+                return self._node_of(binding, row, nodes)
             case ManyBinding():
                 field = kind.fields[field_name]
-                return self._many(binding, row, field, self._arguments(nodes[0], field), nodes)
+                return self._many(binding, row, field, self.arguments(nodes[0], field), nodes)
             case ComputedBinding(needs=needs) if self.fallback:
                 parts: list[str] = []
                 for attr, column in needs:
@@ -336,6 +374,18 @@ class Compiler:
             target, nodes, lambda inner: " AND ".join(f"{inner.inner}.{name(other)} = {own}" for own, other in pairs)
         )
 
+    def _node_of(self, binding: NodeOfBinding, row: Row, nodes: list[FieldNode]) -> str:
+        """Return the SQL of the object that a row names: one sub-select per type that the selection can show."""
+        self.personal = True
+        kind, key = row.expression(binding.kind), row.column(binding.key)
+        cases = [
+            f"WHEN {literal(source.prefix)} THEN "
+            + self._single(source, nodes, lambda inner: f'{inner.inner}."id" = {key}')
+            for source in self.bindings.sources.values()
+            if self.collect(self._kind(source.type_name), sets_of(nodes))
+        ]
+        return f"CASE {kind} {' '.join(cases)} ELSE 'null' END" if cases else "'null'"
+
     def table(self, source: Source) -> str:
         """Return what stands after FROM for the rows of a type."""
         if source.type_name in self.blind:  # no right is needed for a table's row type, and no row comes of it
@@ -346,7 +396,7 @@ class Compiler:
         """Return the condition that the row to which an edge of ``alias`` leads is the caller's to see."""
         target, row = self.bindings.sources[binding.target], self.row()
         tests = [f"{row.inner}.{name(other)} = {alias}.{name(own)}" for own, other in binding.pairs]
-        tests += self._fixed(target, row, None)
+        tests += self.fixed(target, row)
         return f"EXISTS (SELECT FROM {self.table(target)} {row.inner}{where_sql(tests)})"
 
     def _grouped(self, source: Source, column: ColumnBinding, row: Row) -> str:
@@ -357,7 +407,7 @@ class Compiler:
                 return f"CASE WHEN {self.seen(edge, row.inner)} THEN {value} END"
         return value
 
-    def _fixed(self, source: Source, row: Row, extra: str | None) -> list[str]:
+    def fixed(self, source: Source, row: Row, extra: str | None = None) -> list[str]:
         """Return the reviewed conditions of a type and of a mark."""
         if source.type_name in self.blind:
             return []
@@ -379,7 +429,7 @@ class Compiler:
 
         def where(row: Row) -> list[str]:
             joined = [f"{row.inner}.{name(other)} = {own}" for own, other in joins]
-            return [*joined, *self._fixed(source, row, binding.where), *filtered(row)]
+            return [*joined, *self.fixed(source, row, binding.where), *filtered(row)]
 
         def filtered(row: Row) -> list[str]:
             return conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind, self.seen)
@@ -428,7 +478,7 @@ class Compiler:
         for name_, group in self.collect(kind, sets).items():
             parts += [literal(("," if parts else "{") + key_text(name_)), values[group[0].name.value]]
         value = concat([*parts, literal("}" if parts else "{}")])
-        tests = [*self._fixed(source, row, binding.where)]
+        tests = [*self.fixed(source, row, binding.where)]
         tests += conditions(source, arguments.get("filter", ABSENT), row.inner, self.bind, self.seen)
         inner = (
             f"SELECT {self._grouped(source, column, row)} AS k,count(*) AS n FROM {self.table(source)} {row.inner}"

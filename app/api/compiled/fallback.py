@@ -16,7 +16,7 @@ from app.api.compiled.binding import DEFINITION, Bindings, ComputedBinding, pyth
 from app.api.compiled.compile import TYPE_KEY, Document, Plan, compile_field
 from app.api.compiled.values import Variables
 from app.kit.gql import marks
-from app.kit.gql.types import Connection, Edge, GroupCount, PageInfo, Payload, PayloadData
+from app.kit.gql.types import Connection, Edge, FeedPage, GroupCount, PageInfo, Payload, PayloadData
 
 RunPlan = Callable[[Plan, Variables], Awaitable[str | None]]
 
@@ -46,6 +46,9 @@ def install(schema: GraphQLSchema, bindings: Bindings) -> None:
     if schema.query_type is not None:
         for field_name in bindings.root:
             schema.query_type.fields[field_name].resolve = _root(bindings)
+    if schema.subscription_type is not None:
+        for field in schema.subscription_type.fields.values():
+            field.resolve = _by_key
     for type_name, kind in schema.type_map.items():
         if isinstance(kind, GraphQLInterfaceType) and type_name == "Node":
             kind.resolve_type = lambda source, _info, _kind: source[TYPE_KEY]
@@ -69,7 +72,7 @@ def _install_type(type_name: str, kind: GraphQLObjectType, bindings: Bindings) -
 
 def _is_shared(kind: GraphQLObjectType) -> bool:
     origin = python_class(kind)
-    return isinstance(origin, type) and issubclass(origin, Connection | Edge | PageInfo | GroupCount)
+    return isinstance(origin, type) and issubclass(origin, Connection | Edge | FeedPage | PageInfo | GroupCount)
 
 
 def _is_payload(kind: GraphQLObjectType) -> bool:

@@ -9,20 +9,24 @@ from app.kit.gql.marks import (
     connection,
     counts,
     expr,
+    feed,
     listing,
     mutation,
+    node_of,
     one,
     result,
     rows,
+    tail,
 )
 from app.kit.gql.scalars import SCALARS, BigInt
-from app.kit.gql.types import Connection, Edge, GroupCount, Node, Outcome, PageInfo, Payload, UserError
+from app.kit.gql.types import Connection, Edge, FeedPage, GroupCount, Node, Outcome, PageInfo, Payload, UserError
 
 __all__ = [
     "SCALARS",
     "BigInt",
     "Connection",
     "Edge",
+    "FeedPage",
     "GroupCount",
     "Node",
     "Outcome",
@@ -36,12 +40,15 @@ __all__ = [
     "connection",
     "counts",
     "expr",
+    "feed",
     "filter_input",
     "group_enum",
     "listing",
     "mutation",
+    "node_of",
     "one",
     "order_enum",
     "result",
     "rows",
+    "tail",
 ]

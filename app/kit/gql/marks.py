@@ -22,6 +22,7 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from app.kit.gql import inputs
+from app.kit.gql.scalars import BigInt
 from app.kit.gql.types import Payload
 
 T = TypeVar("T")
@@ -113,6 +114,26 @@ class Counts(Mark):
 
     target: type[Any]
     where: str | None = None
+
+
+@dataclass(frozen=True)
+class Feed(Mark):
+    """Events in feed order, after a position."""
+
+    target: type[Any]
+
+
+@dataclass(frozen=True)
+class Tail(Mark):
+    """Events as they come: the root field of a subscription."""
+
+
+@dataclass(frozen=True)
+class NodeOf(Mark):
+    """The object that the row names, whatever its type."""
+
+    kind: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -309,6 +330,32 @@ def counts(target: type[Any], description: str, *, where: str | None = None) -> 
     return _field(Counts(target, where), description)
 
 
+def feed(target: type[Any], description: str) -> Any:
+    """Declare a root field with a page of events in feed order; annotate it with a ``gql.FeedPage``.
+
+    Args:
+        target: the bound type of an event: its table has ``position``, ``type`` (`object.verb`) and ``object_id``.
+        description: what it says.
+    """
+    return _field(Feed(target), description)
+
+
+def tail(description: str) -> Any:
+    """Declare a root field of a subscription to events; annotate it with the bound type of an event."""
+    return _field(Tail(), description)
+
+
+def node_of(kind: str, key: str, description: str) -> Any:
+    """Declare the object that a row names, as the caller may see it now; annotate it ``gql.Node | None``.
+
+    Args:
+        kind: reviewed SQL over the row ``{t}``: prefix of the object's global id.
+        key: attribute with the object's id.
+        description: what it says.
+    """
+    return _field(NodeOf(kind, key), description)
+
+
 def result(description: str) -> Any:
     """Declare the changed object of a payload; annotate it ``X | None``."""
     return _field(Result(), description)
@@ -404,6 +451,17 @@ def _arguments(owner: BoundField) -> list[StrawberryArgument]:
                 _argument("by", inputs.group_enum(target), "Which value to count by."),
                 *_filter_argument(target),
             ]
+        case Feed():
+            first = _optional("first", int, f"At most how many events, 1 to {MAX_PAGE}; {DEFAULT_PAGE} when omitted.")
+            about = _optional("object", strawberry.ID, "Only events of this object.")
+            after = "Events after this position: the `cursor` of your last page; from the first one when omitted."
+            return [_optional("after", BigInt, after), *_event_arguments(), about, first]
+        case Tail():
+            after = (
+                "Events after this position: that of the last event that you have, or a `cursor` of the query "
+                "`events`, so that nothing is missed; from now on when omitted."
+            )
+            return [_optional("after", BigInt, after), *_event_arguments()]
         case Many(paged=False, limit=limit):
             target = target_of(owner)
             first = _optional("first", int, f"At most how many rows, 1 to {limit}; {limit} when omitted.")
@@ -428,6 +486,13 @@ def _order_argument(target: type[Any]) -> list[StrawberryArgument]:
     if made is None:
         return []
     return [_optional("order", made, "In which order; the type's own when omitted, mostly newest first.")]
+
+
+def _event_arguments() -> list[StrawberryArgument]:
+    return [
+        _optional("types", list[str], "Only events of these types, such as `enterprise.approved`; at most 100."),
+        _optional("objectTypes", list[str], "Only of objects of these types: prefixes of global ids; at most 100."),
+    ]
 
 
 def _page_arguments() -> list[StrawberryArgument]:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import strawberry
 
+from app.kit.gql.scalars import BigInt
+
 T = TypeVar("T")
 
 
@@ -51,6 +53,20 @@ class Connection(Generic[T]):
         description="How many rows match the filter: exact up to 100,000, then 100,000 and `totalCountIsExact` false."
     )
     total_count_is_exact: bool = strawberry.field(description="Whether `totalCount` is exact.")
+
+
+@strawberry.type(description="A page of events in feed order.")
+class FeedPage:
+    """Base of pages of a feed; subclasses add ``events``."""
+
+    cursor: BigInt = strawberry.field(
+        description="Where to go on: give it as `after`, of the next page or of a subscription. Also there, and often "
+        "further, when the page is empty."
+    )
+    has_more: bool = strawberry.field(description="Whether more events wait behind this page.")
+    head: BigInt = strawberry.field(
+        description="Position of the newest event that you may see; start there to hear only of what is to come."
+    )
 
 
 @strawberry.type(description="How many rows share one value.")
